@@ -1,0 +1,47 @@
+use std::io;
+
+/// What every phase of a connection offers to whoever moves its bytes: [`Plain`](crate::Plain), [`Tls`](crate::Tls) and
+/// [`Accepting`](crate::Accepting).
+///
+/// The driving rule, the same in each of them: **hand out everything there is to send before waiting for input, and ask again
+/// after every input.** Nothing here does I/O, blocks, or keeps a slice of the caller's.
+pub trait Phase {
+    /// Takes received bytes in and returns how many; a smaller number than `bytes.len()` means that the limit is reached, and
+    /// the rest must be handed in again once [`wants_input`](Self::wants_input) is true.
+    ///
+    /// How the bytes are split over calls changes nothing. An empty slice is no input; the end of the connection is
+    /// [`handle_eof`](Self::handle_eof).
+    #[must_use = "bytes that were not taken are lost unless they are handed in again"]
+    fn handle_input(&mut self, bytes: &[u8]) -> usize;
+
+    /// Space to receive into, for those who can read straight into a borrowed buffer: initialised, up to 64 KiB, allocated now if
+    /// there is none. Empty when [`wants_input`](Self::wants_input) is false for lack of room.
+    fn receive_buffer(&mut self) -> &mut [u8];
+
+    /// The first `n` bytes of the last [`receive_buffer`](Self::receive_buffer) were received. With 0 ("nothing there now") an
+    /// empty buffer gives its memory back.
+    fn received(&mut self, n: usize);
+
+    /// The peer has closed its side: nothing will be received any more.
+    fn handle_eof(&mut self);
+
+    /// More input can be used and there is room for it. Not reading while this is false is the back-pressure.
+    fn wants_input(&self) -> bool;
+
+    /// There are bytes to send.
+    fn has_output(&self) -> bool;
+
+    /// Writes some of the bytes to send, vectored where there are several pieces, and returns how many were written.
+    ///
+    /// # Errors
+    /// Those of `writer`; what was not written stays.
+    fn transmit_to(&mut self, writer: &mut dyn io::Write) -> io::Result<usize>;
+
+    /// Appends everything that there is to send to `out`; false if there was nothing.
+    fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        // A `Vec` takes everything and never fails.
+        while self.has_output() && matches!(self.transmit_to(out), Ok(1..)) {}
+        out.len() > before
+    }
+}

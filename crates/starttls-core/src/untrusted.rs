@@ -1,0 +1,62 @@
+use std::fmt;
+
+/// Words of the peer, received in plaintext: anybody on the path may have written them.
+///
+/// At most 256 bytes are kept. There is no `Display`: whoever shows them asks for [`escaped`](Self::escaped), and knows it.
+///
+/// ```
+/// let said = starttls_core::UntrustedText::new(b"no TLS\r\n\x1b[31m here");
+/// assert_eq!(said.escaped(), r"no TLS\r\n\x1b[31m here");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct UntrustedText {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl UntrustedText {
+    /// The most bytes that are kept. A reply line of SMTP has at most 512 (RFC 5321 section 4.5.3.1.5); half of it tells enough.
+    pub const MAX: usize = 256;
+
+    /// Keeps the first [`MAX`](Self::MAX) bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.iter().copied().take(Self::MAX).collect(),
+            cut: bytes.len() > Self::MAX,
+        }
+    }
+
+    /// The words with everything that is not printable ASCII escaped, and `...` behind them if they were longer.
+    pub fn escaped(&self) -> String {
+        format!("{}{}", self.bytes.escape_ascii(), if self.cut { "..." } else { "" })
+    }
+
+    /// The bytes as they came.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+impl fmt::Debug for UntrustedText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.escaped())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_bounded_and_harmless() {
+        let text = UntrustedText::new(&[0xff; 1000]);
+        assert_eq!(text.as_bytes().len(), 256);
+        assert!(text.escaped().is_ascii() && text.escaped().ends_with("\\xff..."));
+        assert_eq!(format!("{:?}", UntrustedText::new(b"\x1b\"")), r#""\x1b\"""#);
+    }
+}

@@ -1,0 +1,1 @@
+//! HTTP Upgrade: TLS (RFC 2817).

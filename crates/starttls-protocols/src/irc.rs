@@ -1,0 +1,1 @@
+//! IRC (IRCv3 tls).

@@ -1,0 +1,1 @@
+//! LDAP (RFC 4511 section 4.14).

@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+#![warn(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "bytes of the peer must not be able to end the process"
+)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic)
+)]
+
+mod line;
+mod reply;
+
+pub mod connect;
+pub mod ftp;
+pub mod http_upgrade;
+pub mod imap;
+pub mod irc;
+pub mod ldap;
+pub mod managesieve;
+pub mod munin;
+pub mod mysql;
+pub mod nats;
+pub mod nbd;
+pub mod nntp;
+pub mod nut;
+pub mod pop3;
+pub mod postgres;
+pub mod proxy;
+pub mod rdp;
+pub mod rpc;
+pub mod smtp;
+pub mod socks;
+pub mod telnet;
+pub mod vencrypt;
+pub mod xmpp;

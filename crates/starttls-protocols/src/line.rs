@@ -1,0 +1,106 @@
+use starttls_core::{Error, Misbehaviour, Plain, UntrustedText};
+
+/// The longest line. SMTP allows 512 bytes with its end, IMAP suggests 8,000; Postfix and Dovecot take 8 KiB too.
+pub(crate) const MAX_LINE: usize = 8 * 1024;
+/// The most lines in a negotiation. The longest real EHLO or CAPABILITY answers have about 40.
+pub(crate) const MAX_LINES: usize = 128;
+
+/// What ends a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineEnd {
+    /// CR LF and nothing else. A bare CR or LF is refused, since two parsers that differ on it do not agree where the boundary is.
+    CrLf,
+    /// LF; a CR before it belongs to it.
+    Lf,
+}
+
+/// Reads lines out of the plaintext phase, each whole and only once, however it comes in.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    end: LineEnd,
+    /// Bytes of the current line that were searched before.
+    searched: usize,
+    count: usize,
+}
+
+impl Lines {
+    pub(crate) fn new(end: LineEnd) -> Self {
+        Self {
+            end,
+            searched: 0,
+            count: 0,
+        }
+    }
+
+    /// The next line without its end, consumed; `None` if it is not complete.
+    pub(crate) fn next(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
+        let unread = plain.peek();
+        if self.searched == 0 {
+            refuse_tls_record(unread)?;
+        }
+        let unsearched = unread.get(self.searched..).unwrap_or_default();
+        let Some(found) = unsearched.iter().position(|byte| *byte == b'\n') else {
+            self.searched = unread.len();
+            // The two bytes of the line end do not count.
+            return if unread.len() > MAX_LINE.saturating_add(1) {
+                Err(too_long_line())
+            } else {
+                Ok(None)
+            };
+        };
+        let length = self.searched.saturating_add(found);
+        let line = unread.get(..length).unwrap_or_default();
+        let line = match self.end {
+            LineEnd::CrLf => line
+                .strip_suffix(b"\r")
+                .filter(|line| !line.contains(&b'\r'))
+                .ok_or_else(|| malformed("line end", line))?,
+            LineEnd::Lf => line.strip_suffix(b"\r").unwrap_or(line),
+        };
+        if line.len() > MAX_LINE {
+            return Err(too_long_line());
+        }
+        self.count = self.count.saturating_add(1);
+        if self.count > MAX_LINES {
+            return Err(Misbehaviour::TooLong {
+                what: "lines",
+                limit: MAX_LINES,
+            }
+            .into());
+        }
+        let line = line.to_vec();
+        plain.consume(length.saturating_add(1));
+        self.searched = 0;
+        Ok(Some(line))
+    }
+}
+
+/// No line and no message of a plaintext protocol begins like a TLS handshake or alert record: if one does, the port is implicit TLS, or
+/// the client did not wait.
+pub(crate) fn refuse_tls_record(unread: &[u8]) -> Result<(), Error> {
+    match unread {
+        [0x15 | 0x16, 0x03, ..] => Err(Misbehaviour::TlsTooEarly.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn malformed(what: &'static str, sample: &[u8]) -> Error {
+    Misbehaviour::Malformed {
+        what,
+        sample: UntrustedText::new(sample),
+    }
+    .into()
+}
+
+fn too_long_line() -> Error {
+    Misbehaviour::TooLong {
+        what: "line",
+        limit: MAX_LINE,
+    }
+    .into()
+}
+
+/// The caller's own words on a line: a line end in them would be a second command.
+pub(crate) fn has_line_end(words: &str) -> bool {
+    words.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}

@@ -1,0 +1,1 @@
+//! Munin node.

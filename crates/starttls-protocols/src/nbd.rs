@@ -1,0 +1,1 @@
+//! NBD_OPT_STARTTLS.

@@ -1,0 +1,1 @@
+//! POP3 (RFC 2595 section 4).

@@ -1,0 +1,1 @@
+//! RDP (MS-RDPBCGR).

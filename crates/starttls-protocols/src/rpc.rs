@@ -1,0 +1,1 @@
+//! RPC-with-TLS (RFC 9289).

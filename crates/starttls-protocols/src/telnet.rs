@@ -1,0 +1,1 @@
+//! Telnet START_TLS.

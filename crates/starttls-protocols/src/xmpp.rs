@@ -1,0 +1,1 @@
+//! XMPP (RFC 6120 section 5).
