@@ -101,7 +101,10 @@ impl Accepting {
             let front = record::front(input);
             let (length, portion) = match front {
                 Front::Record(length) => (length, engine::portion(input, length)),
-                Front::Malformed => (input.len().min(record::HEADER), input.len().min(record::HEADER)),
+                Front::Malformed => (
+                    input.len().min(record::HEADER),
+                    input.len().min(record::HEADER),
+                ),
                 Front::Incomplete => {
                     if self.wire.eof {
                         self.state = State::Failed(Error::Truncated(Stage::Handshake));
@@ -119,7 +122,9 @@ impl Accepting {
                 Ok(Some(accepted)) => self.state = State::Hello(Box::new(accepted)),
                 Err((error, alert)) => {
                     self.wire.output.append(&alert, usize::MAX);
-                    self.state = State::Failed(not_tls.map_or(Error::Tls(error), |sample| Error::NotTls { sample }));
+                    self.state = State::Failed(
+                        not_tls.map_or(Error::Tls(error), |sample| Error::NotTls { sample }),
+                    );
                 }
             }
         }

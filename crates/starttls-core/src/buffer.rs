@@ -103,7 +103,8 @@ impl Buffer {
 
     fn grow(&mut self, wanted: usize, limit: usize) {
         let wanted = wanted.min(limit).max(self.bytes.len());
-        self.bytes.reserve_exact(wanted.saturating_sub(self.bytes.len()));
+        self.bytes
+            .reserve_exact(wanted.saturating_sub(self.bytes.len()));
         self.bytes.resize(wanted, 0);
         self.was_filled = false;
     }

@@ -13,7 +13,10 @@ use crate::record;
 ///
 /// rustls keeps its buffer as long as it is not empty, and shrinks and grows it again for every record otherwise. So it gets
 /// up to five bytes of the next header along with a record. They stay in the caller's buffer as well: the boundary is exact.
-fn feed(mut unseen: &[u8], mut read_tls: impl FnMut(&mut dyn Read) -> io::Result<usize>) -> Result<(), Error> {
+fn feed(
+    mut unseen: &[u8],
+    mut read_tls: impl FnMut(&mut dyn Read) -> io::Result<usize>,
+) -> Result<(), Error> {
     while !unseen.is_empty() {
         match read_tls(&mut unseen) {
             Ok(0) => return Err(Error::General("rustls takes no input".into())),
@@ -29,7 +32,8 @@ pub(crate) fn portion(bytes: &[u8], length: usize) -> usize {
     let next = bytes.get(length..).unwrap_or_default();
     let next = next.get(..record::HEADER).unwrap_or(next);
     // The largest record leaves no room in rustls' buffer for more; a header that is none must not spoil the record before it.
-    if length >= crate::Limits::LARGEST_RECORD.saturating_sub(record::HEADER) || record::front(next) == record::Front::Malformed
+    if length >= crate::Limits::LARGEST_RECORD.saturating_sub(record::HEADER)
+        || record::front(next) == record::Front::Malformed
     {
         length
     } else {
@@ -65,10 +69,20 @@ impl Engine {
             .unwrap_or_else(|_| Err(Error::General("bad record after close_notify".into())))
     }
 
+    /// Lets the answer to a KeyUpdate out. rustls holds it back until the next write, which one who only reads never makes.
+    pub(crate) fn answer_key_update(&mut self) {
+        if !self.closed {
+            let _ = self.connection.writer().write(&[]);
+        }
+    }
+
     /// Decrypted data that nobody has read. It must be read before the next record.
     pub(crate) fn peek(&mut self) -> &[u8] {
         // An error says "nothing now" or "the end"; the state machine knows that better.
-        self.connection.reader().into_first_chunk().unwrap_or_default()
+        self.connection
+            .reader()
+            .into_first_chunk()
+            .unwrap_or_default()
     }
 
     pub(crate) fn consume(&mut self, n: usize) {
@@ -112,7 +126,10 @@ impl HelloReader {
     }
 }
 
-pub(crate) fn configure(accepted: Accepted, config: Arc<ServerConfig>) -> Result<ServerConnection, (Error, Vec<u8>)> {
+pub(crate) fn configure(
+    accepted: Accepted,
+    config: Arc<ServerConfig>,
+) -> Result<ServerConnection, (Error, Vec<u8>)> {
     accepted.into_connection(config).map_err(with_alert)
 }
 

@@ -138,13 +138,24 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => write!(f, "the peer refused TLS{}", Code(refusal.code)),
             Self::Misbehaved(what) => write!(f, "the peer broke the protocol: {what}"),
             Self::UnreadPlaintext { count, .. } => {
-                write!(f, "{count} bytes of plaintext were left where TLS must begin")
+                write!(
+                    f,
+                    "{count} bytes of plaintext were left where TLS must begin"
+                )
             }
-            Self::NotTls { .. } => f.write_str("the peer sent something that is not TLS where the handshake should begin"),
+            Self::NotTls { .. } => f.write_str(
+                "the peer sent something that is not TLS where the handshake should begin",
+            ),
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
-            Self::Truncated(Stage::Negotiation) => f.write_str("the connection ended in the plaintext negotiation"),
-            Self::Truncated(Stage::Handshake) => f.write_str("the connection ended in the TLS handshake"),
-            Self::Truncated(Stage::Traffic) => f.write_str("the connection ended without close_notify"),
+            Self::Truncated(Stage::Negotiation) => {
+                f.write_str("the connection ended in the plaintext negotiation")
+            }
+            Self::Truncated(Stage::Handshake) => {
+                f.write_str("the connection ended in the TLS handshake")
+            }
+            Self::Truncated(Stage::Traffic) => {
+                f.write_str("the connection ended without close_notify")
+            }
             Self::Misuse(what) => write!(f, "misuse: {what}"),
         }
     }
@@ -161,7 +172,9 @@ impl fmt::Display for Code {
 impl fmt::Display for Misbehaviour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unexpected(said) => write!(f, "an answer that has no place here{}", Code(said.code)),
+            Self::Unexpected(said) => {
+                write!(f, "an answer that has no place here{}", Code(said.code))
+            }
             Self::Malformed { what, .. } => write!(f, "a malformed {what}"),
             Self::TooLong { what, limit } => write!(f, "{what} over the limit of {limit}"),
             Self::Goodbye(said) => write!(f, "it ended the dialogue{}", Code(said.code)),

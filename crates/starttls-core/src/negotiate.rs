@@ -88,13 +88,20 @@ impl Plain {
     /// # Errors
     /// Those of the negotiator; [`Misbehaviour::TooLong`] over [`Limits::negotiation`](crate::Limits::negotiation);
     /// [`Error::Truncated`] if the connection ended before.
-    pub fn negotiate<N: Negotiator + ?Sized>(&mut self, negotiator: &mut N) -> Result<Progress, Error> {
+    pub fn negotiate<N: Negotiator + ?Sized>(
+        &mut self,
+        negotiator: &mut N,
+    ) -> Result<Progress, Error> {
         let progress = negotiator.advance(self)?;
         if progress == Progress::NeedInput {
             let limit = self.wire.limits.negotiation;
             // A full buffer of which the negotiator wants more would never end.
             if self.total_received() > limit as u64 || !(self.is_eof() || self.wants_input()) {
-                return Err(Misbehaviour::TooLong { what: "negotiation", limit }.into());
+                return Err(Misbehaviour::TooLong {
+                    what: "negotiation",
+                    limit,
+                }
+                .into());
             }
             if self.is_eof() {
                 return Err(Error::Truncated(Stage::Negotiation));
@@ -116,7 +123,11 @@ impl Plain {
     ///
     /// # Errors
     /// As [`start_tls`](Self::start_tls) for [`Boundary::Exact`], none for [`Boundary::Pipelined`].
-    pub fn start_tls_at(self, boundary: Boundary, connection: impl Into<Connection>) -> Result<crate::Tls, Error> {
+    pub fn start_tls_at(
+        self,
+        boundary: Boundary,
+        connection: impl Into<Connection>,
+    ) -> Result<crate::Tls, Error> {
         match boundary {
             Boundary::Exact => self.start_tls(connection),
             Boundary::Pipelined => Ok(self.start_tls_with_unread(connection)),
@@ -201,7 +212,10 @@ impl<N: Negotiator> Upgrade<N> {
     /// Why there will be no TLS; everything that was to be sent (a last reply, an alert) was handed out before. It stays the same.
     pub fn poll_output(&mut self) -> Result<Output, Error> {
         loop {
-            let state = std::mem::replace(&mut self.state, State::Failed(Vec::new(), Misuse::Finished.into()));
+            let state = std::mem::replace(
+                &mut self.state,
+                State::Failed(Vec::new(), Misuse::Finished.into()),
+            );
             let (next, output) = state.step();
             if let Some(next) = next {
                 self.state = next;
@@ -251,7 +265,10 @@ impl<N: Negotiator> State<N> {
             Self::Handshaking(mut tls) => {
                 let mut out = Vec::new();
                 if tls.poll_transmit(&mut out) {
-                    (Some(Self::Handshaking(tls)), Some(Ok(Output::Transmit(out))))
+                    (
+                        Some(Self::Handshaking(tls)),
+                        Some(Ok(Output::Transmit(out))),
+                    )
                 } else if let Some(error) = tls.error().filter(|_| tls.is_handshaking()).cloned() {
                     (Some(Self::Failed(out, error)), None)
                 } else if tls.is_handshaking() {
@@ -260,7 +277,9 @@ impl<N: Negotiator> State<N> {
                     (None, Some(Ok(Output::Upgraded(tls))))
                 }
             }
-            Self::Failed(out, error) if out.is_empty() => (Some(Self::Failed(out, error.clone())), Some(Err(error))),
+            Self::Failed(out, error) if out.is_empty() => {
+                (Some(Self::Failed(out, error.clone())), Some(Err(error)))
+            }
             Self::Failed(out, error) => (
                 Some(Self::Failed(Vec::new(), error)),
                 Some(Ok(Output::Transmit(out))),
@@ -280,9 +299,10 @@ impl<N: Negotiator> Negotiating<N> {
                 Ok(tls) => (Some(State::Handshaking(Box::new(tls))), None),
                 Err(error) => (Some(State::Failed(out, error)), None),
             },
-            Ok(None) if self.plain.poll_transmit(&mut out) => {
-                (Some(State::Negotiating(self)), Some(Ok(Output::Transmit(out))))
-            }
+            Ok(None) if self.plain.poll_transmit(&mut out) => (
+                Some(State::Negotiating(self)),
+                Some(Ok(Output::Transmit(out))),
+            ),
             Ok(None) => (Some(State::Negotiating(self)), Some(Ok(Output::NeedInput))),
             Err(error) => {
                 self.plain.poll_transmit(&mut out);

@@ -99,7 +99,9 @@ impl Plain {
     /// Queues as much of `data` as there is room for and returns how much that was.
     #[must_use = "what was not queued is not sent"]
     pub fn write(&mut self, data: &[u8]) -> usize {
-        self.wire.output.append(data, self.wire.limits.plaintext_output)
+        self.wire
+            .output
+            .append(data, self.wire.limits.plaintext_output)
     }
 
     /// Queues all of `data` or nothing.
@@ -153,7 +155,10 @@ impl Plain {
 
     /// What was received and not consumed, and what was queued and not sent.
     pub fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
-        (self.wire.input.filled().to_vec(), self.wire.output.filled().to_vec())
+        (
+            self.wire.input.filled().to_vec(),
+            self.wire.output.filled().to_vec(),
+        )
     }
 
     pub(crate) fn refuse_unread(&self) -> Result<(), Error> {
@@ -174,7 +179,10 @@ impl Plain {
 
 impl Phase for Plain {
     fn handle_input(&mut self, bytes: &[u8]) -> usize {
-        let n = self.wire.input.append(bytes, self.wire.limits.plaintext_input);
+        let n = self
+            .wire
+            .input
+            .append(bytes, self.wire.limits.plaintext_input);
         self.received = self.received.saturating_add(n as u64);
         n
     }

@@ -22,6 +22,18 @@ pub enum Incoming<T> {
     Closed,
 }
 
+impl<T> Incoming<T> {
+    /// The same with other data.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Incoming<U> {
+        match self {
+            Self::Data(data) => Incoming::Data(f(data)),
+            Self::NeedInput => Incoming::NeedInput,
+            Self::NeedTransmit => Incoming::NeedTransmit,
+            Self::Closed => Incoming::Closed,
+        }
+    }
+}
+
 /// The TLS phase: handshake, traffic, close.
 ///
 /// It begins with [`Plain::start_tls`], or with [`Tls::new_implicit`] where there is no plaintext before. The bytes go in and out through
@@ -188,7 +200,9 @@ impl Tls {
             State::Failed(error) => Err(error),
             State::Closed if self.closed && self.engine.peek().is_empty() => {
                 let mut rest = Vec::new();
-                while self.engine.has_output() && matches!(self.engine.transmit_to(&mut rest), Ok(1..)) {}
+                while self.engine.has_output()
+                    && matches!(self.engine.transmit_to(&mut rest), Ok(1..))
+                {}
                 self.wire.output.append(&rest, usize::MAX);
                 Ok(Plain::from_wire(self.wire))
             }
@@ -206,7 +220,8 @@ impl Tls {
     /// defined only with an extended master secret and rustls does not tell whether there is one.
     pub fn tls_exporter(&self) -> Option<[u8; 32]> {
         let connection = self.connection();
-        if self.is_handshaking() || connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        if self.is_handshaking() || connection.protocol_version() != Some(ProtocolVersion::TLSv1_3)
+        {
             return None;
         }
         // "The label is EXPORTER-Channel-Binding, the context is empty, 32 bytes" (RFC 9266 section 2)
@@ -238,7 +253,10 @@ impl Tls {
             let (length, portion) = match record::front(input) {
                 Front::Record(length) => (length, engine::portion(input, length)),
                 // rustls knows best what is wrong with it, and which alert that is worth.
-                Front::Malformed => (input.len().min(record::HEADER), input.len().min(record::HEADER)),
+                Front::Malformed => (
+                    input.len().min(record::HEADER),
+                    input.len().min(record::HEADER),
+                ),
                 Front::Incomplete => {
                     if self.wire.eof {
                         self.fail(Error::Truncated(stage));
@@ -247,7 +265,8 @@ impl Tls {
                 }
             };
             let nothing_yet = stage == Stage::Handshake && so_far == 0;
-            let not_tls = (nothing_yet && record::front(input) == Front::Malformed).then(|| UntrustedText::new(input));
+            let not_tls = (nothing_yet && record::front(input) == Front::Malformed)
+                .then(|| UntrustedText::new(input));
             let unseen = input.get(self.seen..portion).unwrap_or_default();
             let outcome = self.engine.process(unseen);
             self.seen = portion.saturating_sub(length);
@@ -259,13 +278,15 @@ impl Tls {
                     self.seen = 0;
                     self.incoming = State::Closed;
                 }
-                Err(error) => self.fail(not_tls.map_or(Error::Tls(error), |sample| Error::NotTls { sample })),
+                Err(error) => {
+                    self.fail(not_tls.map_or(Error::Tls(error), |sample| Error::NotTls { sample }));
+                }
             }
         }
     }
 
     fn after_record(&mut self, stage: Stage, so_far: usize, length: usize) -> State {
-        let limits = &self.wire.limits;
+        let limits = self.wire.limits;
         if stage == Stage::Handshake && self.engine.connection.is_handshaking() {
             let received = so_far.saturating_add(length);
             return if received > limits.handshake {
@@ -280,6 +301,7 @@ impl Tls {
         if so_far >= limits.quiet_records {
             return too_long("records without data", limits.quiet_records);
         }
+        self.engine.answer_key_update();
         State::Traffic(so_far.saturating_add(1))
     }
 

@@ -28,7 +28,11 @@ impl UntrustedText {
 
     /// The words with everything that is not printable ASCII escaped, and `...` behind them if they were longer.
     pub fn escaped(&self) -> String {
-        format!("{}{}", self.bytes.escape_ascii(), if self.cut { "..." } else { "" })
+        format!(
+            "{}{}",
+            self.bytes.escape_ascii(),
+            if self.cut { "..." } else { "" }
+        )
     }
 
     /// The bytes as they came.
@@ -57,6 +61,9 @@ mod tests {
         let text = UntrustedText::new(&[0xff; 1000]);
         assert_eq!(text.as_bytes().len(), 256);
         assert!(text.escaped().is_ascii() && text.escaped().ends_with("\\xff..."));
-        assert_eq!(format!("{:?}", UntrustedText::new(b"\x1b\"")), r#""\x1b\"""#);
+        assert_eq!(
+            format!("{:?}", UntrustedText::new(b"\x1b\"")),
+            r#""\x1b\"""#
+        );
     }
 }

@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 
-use crate::buffer::Buffer;
 use crate::Limits;
+use crate::buffer::Buffer;
 
 /// The bytes of one connection on both sides of the boundary: it goes along from phase to phase, so that nothing is lost and
 /// nothing is held twice.

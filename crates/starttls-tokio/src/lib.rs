@@ -1,1 +1,20 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod accepted;
+pub use accepted::Accepted;
+
+#[cfg(feature = "codec")]
+pub mod codec;
+
+mod plain_stream;
+pub use plain_stream::{Negotiated, Opportunistic, Parts, PlainStream};
+
+mod stream;
+
+mod tls_stream;
+pub use tls_stream::TlsStream;
+
+mod upgradeable;
+pub use upgradeable::UpgradeableStream;
+
+pub use starttls_stream::{Deadlines, Error, core, rustls};

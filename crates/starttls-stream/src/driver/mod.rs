@@ -1,0 +1,151 @@
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+
+use starttls_core::Phase;
+
+use crate::Error;
+
+mod plain;
+pub use plain::Negotiation;
+
+mod tls;
+
+/// Moves the bytes of one connection between a stream and a [`Phase`]: the logic of reading, writing, flushing, closing and upgrading, once
+/// for all adapters.
+///
+/// The stream is borrowed for each call. Where it says [`ErrorKind::WouldBlock`] the call ends with that and nothing is lost: make the
+/// same call again when the stream is ready. An adapter for an async runtime is that and nothing else: `Pending` is `WouldBlock`, in both
+/// directions. Any method may both read and write, so both directions' readiness must wake whoever waits.
+///
+/// Its rules: everything is sent (and the stream flushed) before input is waited for; while sending is blocked, input is still taken in,
+/// as far as the limits go; an error of the transport stays, each direction for itself.
+#[derive(Debug)]
+pub struct Driver<P> {
+    phase: P,
+    link: Link,
+}
+
+/// What is known of the stream; it outlives the phases.
+#[derive(Debug, Default)]
+struct Link {
+    /// Something was written since it was flushed.
+    unflushed: bool,
+    read_failed: Option<Arc<io::Error>>,
+    write_failed: Option<Arc<io::Error>>,
+}
+
+impl<P: Phase> Driver<P> {
+    /// The state machine.
+    pub fn phase(&self) -> &P {
+        &self.phase
+    }
+
+    /// Sends everything and flushes the stream. While sending is blocked, input is still taken in: the peer may be blocked the same
+    /// way.
+    ///
+    /// # Errors
+    /// Those of the stream; [`ErrorKind::WriteZero`] if it takes nothing.
+    pub fn flush(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        let flushed = self.try_flush(io);
+        if would_block(&flushed) {
+            while self.phase.wants_input() && self.fill(io).is_ok() {}
+        }
+        flushed
+    }
+
+    fn try_flush(&mut self, io: &mut impl Write) -> io::Result<()> {
+        self.send(io)?;
+        if self.link.unflushed {
+            let flushed = retry(|| io.flush());
+            self.note_write(flushed)?;
+            self.link.unflushed = false;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, io: &mut impl Write) -> io::Result<()> {
+        if let Some(error) = &self.link.write_failed {
+            return Err(again(error));
+        }
+        while self.phase.has_output() {
+            let sent = retry(|| self.phase.transmit_to(io));
+            if matches!(sent, Ok(0)) {
+                self.note_write(Err(ErrorKind::WriteZero.into()))?;
+            }
+            self.note_write(sent.map(drop))?;
+            self.link.unflushed = true;
+        }
+        Ok(())
+    }
+
+    /// Receives once.
+    fn fill(&mut self, io: &mut impl Read) -> io::Result<()> {
+        if let Some(error) = &self.link.read_failed {
+            return Err(again(error));
+        }
+        let buffer = self.phase.receive_buffer();
+        if buffer.is_empty() {
+            // A stream that reads nothing into nothing is not at its end.
+            return Err(ErrorKind::OutOfMemory.into());
+        }
+        match retry(|| io.read(buffer)) {
+            Ok(0) => self.phase.handle_eof(),
+            Ok(n) => self.phase.received(n),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.phase.received(0);
+                return Err(error);
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                self.link.read_failed = Some(error.clone());
+                return Err(again(&error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends everything, then receives once: what to do when a phase needs input. What arrives counts more than a failure to send, since the
+    /// peer may have said why it hung up.
+    fn exchange(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        let sent = self.try_flush(io);
+        let received = self.fill(io);
+        if would_block(&received) {
+            sent.and(received)
+        } else {
+            received
+        }
+    }
+
+    fn note_write(&mut self, result: io::Result<()>) -> io::Result<()> {
+        result.map_err(|error| {
+            if error.kind() == ErrorKind::WouldBlock {
+                return error;
+            }
+            let error = Arc::new(error);
+            self.link.write_failed = Some(error.clone());
+            again(&error)
+        })
+    }
+}
+
+/// A failure of the stream, once more.
+fn again(error: &Arc<io::Error>) -> io::Error {
+    Error::Io(error.clone()).into()
+}
+
+fn protocol(error: &starttls_core::Error) -> io::Error {
+    Error::from(error.clone()).into()
+}
+
+fn retry<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn would_block<T>(result: &io::Result<T>) -> bool {
+    matches!(result, Err(error) if error.kind() == ErrorKind::WouldBlock)
+}

@@ -1,0 +1,194 @@
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+
+use rustls::{Connection, ServerConfig};
+use starttls_core::{
+    Accepting, Boundary, Incoming, Limits, Negotiator, Plain, Progress, Tls, rustls,
+};
+
+use super::{Driver, Link, again, protocol, would_block};
+use crate::Error;
+
+impl Driver<Plain> {
+    /// The plaintext phase of a new connection.
+    pub fn plain(limits: Limits) -> Self {
+        Self {
+            phase: Plain::with_limits(limits),
+            link: Link::default(),
+        }
+    }
+
+    /// The plaintext phase after somebody else has read `prefix`.
+    pub fn with_prefix(prefix: &[u8]) -> Self {
+        Self {
+            phase: Plain::with_prefix(prefix),
+            link: Link::default(),
+        }
+    }
+
+    /// Reads plaintext; 0 at the end.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn read(&mut self, io: &mut (impl Read + Write), buf: &mut [u8]) -> io::Result<usize> {
+        if !buf.is_empty() {
+            self.fill_buf(io)?;
+        }
+        Ok(self.phase.read(buf))
+    }
+
+    /// Receives until there is something, or the end: then [`buffered`](Self::buffered) has it, or nothing.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn fill_buf(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        while self.phase.peek().is_empty() && !self.phase.is_eof() {
+            self.exchange(io)?;
+        }
+        Ok(())
+    }
+
+    /// What was received and not consumed.
+    pub fn buffered(&self) -> &[u8] {
+        self.phase.peek()
+    }
+
+    /// The first `n` bytes of [`buffered`](Self::buffered) are dealt with.
+    pub fn consume(&mut self, n: usize) {
+        self.phase.consume(n);
+    }
+
+    /// Writes plaintext; returns how much was taken.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn write(&mut self, io: &mut (impl Read + Write), data: &[u8]) -> io::Result<usize> {
+        loop {
+            if let Some(error) = &self.link.write_failed {
+                return Err(again(error));
+            }
+            let n = self.phase.write(data);
+            if n > 0 || data.is_empty() {
+                // These bytes are ours now: a failure is told at the next call.
+                let _ = self.send(io);
+                return Ok(n);
+            }
+            self.flush(io)?;
+        }
+    }
+
+    /// Runs a negotiator until it is done, or fails and what it had to say was sent.
+    ///
+    /// # Errors
+    /// The negotiator's, those of the limits, and those of the stream.
+    pub fn negotiate<N: Negotiator>(
+        &mut self,
+        io: &mut (impl Read + Write),
+        negotiation: &mut Negotiation<N>,
+    ) -> io::Result<Boundary> {
+        loop {
+            if let Some(error) = &negotiation.failed {
+                let flushed = self.flush(io);
+                return if would_block(&flushed) {
+                    Err(ErrorKind::WouldBlock.into())
+                } else {
+                    Err(protocol(error))
+                };
+            }
+            match self.phase.negotiate(&mut negotiation.negotiator) {
+                Ok(Progress::Done(boundary)) => return Ok(boundary),
+                Ok(Progress::NeedInput) => self.exchange(io)?,
+                Err(error) => negotiation.failed = Some(error),
+            }
+        }
+    }
+
+    /// Switches; what is queued goes out with the handshake.
+    ///
+    /// # Errors
+    /// As [`Plain::start_tls_at`].
+    pub fn start_tls(
+        self,
+        boundary: Boundary,
+        connection: impl Into<Connection>,
+    ) -> Result<Driver<Tls>, Error> {
+        Ok(Driver {
+            phase: self.phase.start_tls_at(boundary, connection)?,
+            link: self.link,
+        })
+    }
+
+    /// Switches as a server that has yet to choose its configuration.
+    ///
+    /// # Errors
+    /// As [`Plain::accept`] for [`Boundary::Exact`].
+    pub fn accept(self, boundary: Boundary) -> Result<Driver<Accepting>, Error> {
+        let phase = match boundary {
+            Boundary::Exact => self.phase.accept()?,
+            Boundary::Pipelined => self.phase.accept_with_unread(),
+        };
+        Ok(Driver {
+            phase,
+            link: self.link,
+        })
+    }
+
+    /// What was received and not consumed, and what was queued and not sent.
+    pub fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        self.phase.into_parts()
+    }
+}
+
+/// A negotiator and, once it has failed, why.
+#[derive(Debug)]
+pub struct Negotiation<N> {
+    negotiator: N,
+    failed: Option<starttls_core::Error>,
+}
+
+impl<N> Negotiation<N> {
+    /// Nothing was said yet.
+    pub fn new(negotiator: N) -> Self {
+        Self {
+            negotiator,
+            failed: None,
+        }
+    }
+}
+
+impl Driver<Accepting> {
+    /// Receives until the `ClientHello` is complete: then [`Accepting::poll_hello`] has it.
+    ///
+    /// # Errors
+    /// What is wrong with it, after the alert was sent, and those of the stream.
+    pub fn hello(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        loop {
+            match self.phase.poll_hello() {
+                Ok(Incoming::Data(_)) => return Ok(()),
+                Ok(Incoming::NeedTransmit) => self.flush(io)?,
+                Ok(Incoming::NeedInput | Incoming::Closed) => self.exchange(io)?,
+                Err(error) => return Err(protocol(&error)),
+            }
+        }
+    }
+
+    /// Goes on with the handshake under this configuration.
+    ///
+    /// # Errors
+    /// Gives itself back if the configuration does not suit: [`hello`](Self::hello) then sends the alert and has the error.
+    pub fn start_tls(self, config: Arc<ServerConfig>) -> Result<Driver<Tls>, Box<Self>> {
+        let link = self.link;
+        match self.phase.start_tls(config) {
+            Ok(phase) => Ok(Driver { phase, link }),
+            Err(phase) => Err(Box::new(Driver {
+                phase: *phase,
+                link,
+            })),
+        }
+    }
+
+    /// The state machine.
+    pub fn phase_mut(&mut self) -> &mut Accepting {
+        &mut self.phase
+    }
+}

@@ -1,0 +1,194 @@
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+
+use starttls_core::{Incoming, Misuse, Phase, Plain, Tls};
+
+use super::{Driver, Link, protocol, would_block};
+
+impl Driver<Tls> {
+    /// TLS from the first byte, where there is nothing to negotiate.
+    pub fn implicit(connection: impl Into<starttls_core::rustls::Connection>) -> Self {
+        Self {
+            phase: Tls::new_implicit(connection),
+            link: Link::default(),
+        }
+    }
+
+    /// Completes the handshake: when this succeeds, our last flight has left.
+    ///
+    /// # Errors
+    /// Why it failed, after the alert was sent, and those of the stream.
+    pub fn handshake(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        while self.phase.is_handshaking() {
+            if self.phase.error().is_some() {
+                return Err(self.fail(io));
+            }
+            self.exchange(io)?;
+        }
+        self.flush(io)
+    }
+
+    /// Reads; 0 after the peer's `close_notify`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedEof`] where the connection ended without it, the one that ended TLS, and those of the stream.
+    pub fn read(&mut self, io: &mut (impl Read + Write), buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.phase.read(buf) {
+                Ok(Incoming::Data(n)) => {
+                    self.send_answers(io);
+                    return Ok(n);
+                }
+                Ok(incoming) => {
+                    if self.no_data(io, incoming)? {
+                        return Ok(0);
+                    }
+                }
+                Err(error) => return Err(protocol(&error)),
+            }
+        }
+    }
+
+    /// Receives until there is decrypted data, or the end: then [`buffered`](Self::buffered) has it, or nothing.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn fill_buf(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        loop {
+            match self.phase.peek().map(|incoming| incoming.map(drop)) {
+                Ok(Incoming::Data(())) => {
+                    self.send_answers(io);
+                    return Ok(());
+                }
+                Ok(incoming) => {
+                    if self.no_data(io, incoming)? {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(protocol(&error)),
+            }
+        }
+    }
+
+    /// Decrypted data, as much as there is in one piece.
+    pub fn buffered(&mut self) -> &[u8] {
+        match self.phase.peek() {
+            Ok(Incoming::Data(data)) => data,
+            _ => &[],
+        }
+    }
+
+    /// The first `n` bytes of [`buffered`](Self::buffered) are dealt with.
+    pub fn consume(&mut self, n: usize) {
+        self.phase.consume(n);
+    }
+
+    /// Encrypts and sends; returns how much was taken, which is then ours to send, with [`flush`](Self::flush) at the latest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BrokenPipe`] after [`close`](Self::close), the one that ended TLS, and those of the stream.
+    pub fn write(
+        &mut self,
+        io: &mut (impl Read + Write),
+        data: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        loop {
+            if let Some(error) = &self.link.write_failed {
+                return Err(super::again(error));
+            }
+            let n = self
+                .phase
+                .write_vectored(data)
+                .map_err(|error| protocol(&error))?;
+            if n > 0 {
+                // These bytes are ours now: a failure is told at the next call.
+                let _ = self.send(io);
+                return Ok(n);
+            }
+            if self.phase.is_handshaking() {
+                self.handshake(io)?;
+            } else if data.iter().all(|slice| slice.is_empty()) {
+                return Ok(0);
+            } else {
+                self.flush(io)?;
+            }
+        }
+    }
+
+    /// Ends our side: `close_notify` is sent and the stream flushed, and not shut down. It does not wait for the peer.
+    ///
+    /// # Errors
+    /// The one that ended TLS, and those of the stream.
+    pub fn close(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        self.phase.close();
+        if self.phase.error().is_some() {
+            return Err(self.fail(io));
+        }
+        self.flush(io)
+    }
+
+    /// Ends both sides: sends `close_notify` and waits for the peer's. Then [`into_plain`](Self::into_plain) is possible.
+    ///
+    /// # Errors
+    /// [`Misuse::NotClosed`] if the peer sends data instead, which would be lost; the one that ended TLS; those of the stream.
+    pub fn stop(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        self.phase.close();
+        loop {
+            match self.phase.peek().map(|incoming| incoming.map(drop)) {
+                Ok(Incoming::Data(())) => return Err(protocol(&Misuse::NotClosed.into())),
+                Ok(incoming) => {
+                    if self.no_data(io, incoming)? {
+                        return self.flush(io);
+                    }
+                }
+                Err(error) => return Err(protocol(&error)),
+            }
+        }
+    }
+
+    /// Back to plaintext after [`stop`](Self::stop).
+    ///
+    /// # Errors
+    /// As [`Tls::stop_tls`].
+    pub fn into_plain(self) -> Result<Driver<Plain>, crate::Error> {
+        Ok(Driver {
+            phase: self.phase.stop_tls()?,
+            link: self.link,
+        })
+    }
+
+    /// What to do where there is no data: true at the end, false to try again.
+    fn no_data<T>(
+        &mut self,
+        io: &mut (impl Read + Write),
+        incoming: Incoming<T>,
+    ) -> io::Result<bool> {
+        match incoming {
+            Incoming::Data(_) => {}
+            Incoming::Closed => {
+                self.send_answers(io);
+                return Ok(true);
+            }
+            Incoming::NeedInput => self.exchange(io)?,
+            Incoming::NeedTransmit => return Err(self.fail(io)),
+        }
+        Ok(false)
+    }
+
+    /// TLS has failed: the alert goes out first, then the error is told. Where the alert cannot be sent, it is the same error.
+    fn fail(&mut self, io: &mut (impl Read + Write)) -> io::Error {
+        let sent = self.try_flush(io);
+        match self.phase.error() {
+            _ if would_block(&sent) => ErrorKind::WouldBlock.into(),
+            Some(error) => protocol(error),
+            None => protocol(&Misuse::Finished.into()),
+        }
+    }
+
+    /// What reading has made (an answer to a `KeyUpdate`, an alert) leaves without waiting for a write.
+    fn send_answers(&mut self, io: &mut (impl Read + Write)) {
+        if self.phase.has_output() {
+            // A failure is told at the next write or flush.
+            let _ = self.try_flush(io);
+        }
+    }
+}
