@@ -35,7 +35,7 @@ impl Lines {
     /// The next line without its end, consumed; `None` if it is not complete.
     pub(crate) fn next(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
         let unread = plain.peek();
-        if self.searched == 0 {
+        if self.searched < 2 {
             refuse_tls_record(unread)?;
         }
         let unsearched = unread.get(self.searched..).unwrap_or_default();
@@ -49,6 +49,10 @@ impl Lines {
             };
         };
         let length = self.searched.saturating_add(found);
+        // Before anything else, since a line that comes in pieces is too long before its end is known.
+        if length > MAX_LINE.saturating_add(1) {
+            return Err(too_long_line());
+        }
         let line = unread.get(..length).unwrap_or_default();
         let line = match self.end {
             LineEnd::CrLf => line

@@ -1,0 +1,5 @@
+//! What the tests are made of.
+
+pub mod coverage;
+pub mod negotiators;
+pub mod transcript;

@@ -1,0 +1,99 @@
+//! Every transcript in every way, and that nothing is left out.
+
+use std::collections::BTreeSet;
+
+use starttls_tests::harness::coverage::{COVERS, REQUIRED};
+use starttls_tests::harness::negotiators::Role;
+use starttls_tests::harness::transcript::{Transcript, protocols, read_directory, run_directory};
+
+/// A test a directory.
+macro_rules! directories {
+    ($($protocol:ident),* $(,)?) => {
+        const TESTED: &[&str] = &[$(stringify!($protocol)),*];
+
+        $(
+            #[test]
+            fn $protocol() {
+                run_directory(stringify!($protocol));
+            }
+        )*
+    };
+}
+
+directories! {
+    smtp,
+}
+
+/// What a protocol cannot have, and why. `*` is every protocol.
+const NOT_APPLICABLE: &[(&str, Role, &str, &str)] = &[(
+    "smtp",
+    Role::Server,
+    "multi-line",
+    "a command of SMTP is one line (RFC 5321 section 2.4)",
+)];
+
+#[test]
+fn every_directory_has_a_test() {
+    let tested: BTreeSet<&str> = TESTED.iter().copied().collect();
+    let protocols = protocols();
+    let there: BTreeSet<&str> = protocols.iter().map(String::as_str).collect();
+    assert_eq!(tested, there);
+}
+
+#[test]
+fn what_is_covered_is_said_truly() {
+    for transcript in protocols()
+        .iter()
+        .flat_map(|protocol| read_directory(protocol))
+    {
+        let Transcript {
+            name,
+            covers,
+            expect,
+            ..
+        } = &transcript;
+        let verdict = expect.split(' ').next().unwrap_or_default();
+        for word in covers {
+            let (_, verdicts) = COVERS
+                .iter()
+                .find(|(known, _)| known == word)
+                .unwrap_or_else(|| panic!("{name}: `covers: {word}` is no case"));
+            assert!(
+                verdicts.contains(&verdict),
+                "{name}: `covers: {word}` with `expect: {expect}`"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_role_of_every_protocol_has_every_case() {
+    let mut wrong = Vec::new();
+    for protocol in protocols() {
+        let transcripts = read_directory(&protocol);
+        for (role, required) in REQUIRED {
+            let of_role: Vec<&Transcript> =
+                transcripts.iter().filter(|it| it.role == *role).collect();
+            if of_role.is_empty() {
+                continue;
+            }
+            for case in *required {
+                let covered = of_role
+                    .iter()
+                    .any(|it| it.covers.iter().any(|word| word == case));
+                let excused = NOT_APPLICABLE.iter().any(|(name, of, what, _)| {
+                    (*name == "*" || *name == protocol) && of == role && what == case
+                });
+                if covered == excused {
+                    let what = if covered {
+                        "excused and covered"
+                    } else {
+                        "missing"
+                    };
+                    wrong.push(format!("{protocol} {role:?}: {case} is {what}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
