@@ -1,3 +1,4 @@
-//! x
+//! What the tests share. Each test file in `tests/` shows one thing; what is here only helps them.
 
-pub mod harness;
+pub mod certs;
+pub mod memory;
