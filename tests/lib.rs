@@ -1,4 +1,5 @@
 //! What the tests share. Each test file in `tests/` shows one thing; what is here only helps them.
 
 pub mod certs;
+pub mod harness;
 pub mod memory;

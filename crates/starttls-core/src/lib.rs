@@ -3,6 +3,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::arithmetic_side_effects,
     reason = "bytes of the peer must not be able to end the process"
 )]

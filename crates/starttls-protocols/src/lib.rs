@@ -3,12 +3,18 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::arithmetic_side_effects,
     reason = "bytes of the peer must not be able to end the process"
 )]
 #![cfg_attr(
     test,
-    allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used, clippy::panic)
+    allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::panic
+    )
 )]
 
 mod line;

@@ -180,7 +180,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
             Ok(negotiated) => negotiated
                 .start_tls(connection)
                 .await
-                .map(|tls| Opportunistic::Tls(Box::new(tls))),
+                .map(Opportunistic::Tls),
             Err((plain, reason)) if reason.is_declined() => {
                 Ok(Opportunistic::Declined { plain, reason })
             }
@@ -265,9 +265,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Negotiated<IO> {
 /// What came of an upgrade that the peer was free to decline.
 #[derive(Debug)]
 #[must_use = "there may be no TLS"]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a connection and taken apart at once"
+)]
 pub enum Opportunistic<IO> {
     /// TLS is up.
-    Tls(Box<TlsStream<IO>>),
+    Tls(TlsStream<IO>),
     /// The peer does not offer TLS, or refused: everything on this connection is plaintext.
     Declined {
         /// The connection, after the refusal.
