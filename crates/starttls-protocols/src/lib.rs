@@ -17,6 +17,7 @@
     )
 )]
 
+mod fields;
 mod line;
 mod reply;
 

@@ -1,1 +1,363 @@
-//! Telnet START_TLS.
+//! Telnet START_TLS (draft-altman-telnet-starttls, option 46, over RFC 854 and RFC 855).
+//!
+//! The server demands with `DO START_TLS`, the client agrees with `WILL START_TLS`, and each side says `FOLLOWS` before its
+//! first byte of TLS; TLS begins behind the `IAC SE` of the peer's `FOLLOWS`. Until then every other option is refused. A side
+//! that has said `FOLLOWS` answers nothing any more, since its next byte must be TLS.
+//!
+//! After TLS all options are in their initial state again and are negotiated anew. The client's handshake begins; inside TLS
+//! both sides may negotiate at once.
+
+use std::mem;
+
+use rustls::{ClientConnection, ServerConnection};
+use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
+
+use crate::line::{malformed, refuse_tls_record};
+
+const IAC: u8 = 255;
+const DONT: u8 = 254;
+const DO: u8 = 253;
+const WONT: u8 = 252;
+const WILL: u8 = 251;
+const SB: u8 = 250;
+const SE: u8 = 240;
+const START_TLS: u8 = 46;
+const FOLLOWS: &[u8] = &[IAC, SB, START_TLS, 1, IAC, SE];
+
+/// The longest subnegotiation. None before TLS needs more than some tens of bytes.
+const MAX_SUBNEGOTIATION: usize = 1024;
+/// The most commands before TLS: there are 256 options, each can be demanded and offered once.
+const MAX_COMMANDS: usize = 512;
+
+/// The client's part: waits for `DO START_TLS`, agrees, and waits for the server's `FOLLOWS`.
+///
+/// Data before that means that the server does not ask for TLS: [`Error::NotOffered`]. A server that is silent is left to the
+/// deadline.
+///
+/// ```
+/// use starttls_core::{Boundary, Negotiator, Phase, Plain, Progress};
+/// use starttls_protocols::telnet;
+///
+/// let mut client = telnet::Client::new();
+/// let mut plain = Plain::with_prefix(b"\xff\xfd\x2e\xff\xfa\x2e\x01\xff\xf0");
+/// assert_eq!(client.advance(&mut plain)?, Progress::Done(Boundary::Exact));
+///
+/// let mut said = Vec::new();
+/// plain.poll_transmit(&mut said);
+/// assert_eq!(said, b"\xff\xfb\x2e\xff\xfa\x2e\x01\xff\xf0");
+/// # Ok::<(), starttls_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    commands: Commands,
+    state: ClientState,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ClientState {
+    Demand,
+    Agree,
+    Follows,
+}
+
+impl Client {
+    /// Telnet from the first byte on.
+    pub fn new() -> Self {
+        Self::starting(ClientState::Demand)
+    }
+
+    /// The caller has just consumed `DO START_TLS` and has not answered it.
+    pub fn at_command() -> Self {
+        Self::starting(ClientState::Agree)
+    }
+
+    fn starting(state: ClientState) -> Self {
+        Self {
+            commands: Commands::new(),
+            state,
+        }
+    }
+
+    fn react(&mut self, command: &Command, plain: &mut Plain) -> Result<Option<Progress>, Error> {
+        match (self.state, command) {
+            (ClientState::Demand, Command::Negotiation(DO, START_TLS)) => {
+                self.state = ClientState::Agree
+            }
+            // Said twice.
+            (_, Command::Negotiation(DO, START_TLS)) => {}
+            (_, Command::Negotiation(DONT | WONT, START_TLS)) => {
+                return Err(command.refusal().into());
+            }
+            (ClientState::Demand, Command::Negotiation(verb, option)) if *option != START_TLS => {
+                refuse(*verb, *option, plain)?;
+            }
+            (ClientState::Demand, Command::Data(_)) => return Err(Error::NotOffered),
+            (ClientState::Follows, Command::Subnegotiation(START_TLS, words)) if words == &[1] => {
+                return Ok(Some(Progress::Done(Boundary::Exact)));
+            }
+            (_, command) if command.is_irrelevant() => {}
+            _ => return Err(command.unexpected()),
+        }
+        Ok(None)
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Negotiator for Client {
+    type Tls = ClientConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        loop {
+            if let ClientState::Agree = self.state {
+                plain.write_all(&[IAC, WILL, START_TLS])?;
+                plain.write_all(FOLLOWS)?;
+                self.state = ClientState::Follows;
+            }
+            let Some(command) = self.commands.next(plain)? else {
+                return Ok(Progress::NeedInput);
+            };
+            if let Some(progress) = self.react(&command, plain)? {
+                return Ok(progress);
+            }
+        }
+    }
+}
+
+/// The server's part: `DO START_TLS`, and nothing else until the client's `FOLLOWS`.
+#[derive(Debug)]
+pub struct Server {
+    commands: Commands,
+    state: ServerState,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ServerState {
+    Demand,
+    Answer,
+    GoAhead,
+    Follows,
+}
+
+impl Server {
+    /// Telnet from the first byte on.
+    pub fn new() -> Self {
+        Self::starting(ServerState::Demand)
+    }
+
+    /// The caller has said `DO START_TLS` and has just consumed the client's `WILL START_TLS`.
+    pub fn at_command() -> Self {
+        Self::starting(ServerState::GoAhead)
+    }
+
+    fn starting(state: ServerState) -> Self {
+        Self {
+            commands: Commands::new(),
+            state,
+        }
+    }
+
+    fn react(&mut self, command: &Command, plain: &mut Plain) -> Result<Option<Progress>, Error> {
+        match (self.state, command) {
+            (ServerState::Answer, Command::Negotiation(WILL, START_TLS)) => {
+                self.state = ServerState::GoAhead
+            }
+            // Said twice.
+            (_, Command::Negotiation(WILL, START_TLS)) => {}
+            (_, Command::Negotiation(WONT | DONT, START_TLS)) => {
+                if let ServerState::Answer = self.state {
+                    plain.write_all(b"This server requires START_TLS.\r\n")?;
+                }
+                return Err(command.refusal().into());
+            }
+            (ServerState::Answer, Command::Negotiation(verb, option)) if *option != START_TLS => {
+                refuse(*verb, *option, plain)?;
+            }
+            (ServerState::Follows, Command::Subnegotiation(START_TLS, words)) if words == &[1] => {
+                return Ok(Some(Progress::Done(Boundary::Exact)));
+            }
+            (_, command) if command.is_irrelevant() => {}
+            _ => return Err(command.unexpected()),
+        }
+        Ok(None)
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Negotiator for Server {
+    type Tls = ServerConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        loop {
+            match self.state {
+                ServerState::Demand => {
+                    plain.write_all(&[IAC, DO, START_TLS])?;
+                    self.state = ServerState::Answer;
+                }
+                ServerState::GoAhead => {
+                    plain.write_all(FOLLOWS)?;
+                    self.state = ServerState::Follows;
+                }
+                ServerState::Answer | ServerState::Follows => {
+                    let Some(command) = self.commands.next(plain)? else {
+                        return Ok(Progress::NeedInput);
+                    };
+                    if let Some(progress) = self.react(&command, plain)? {
+                        return Ok(progress);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// "I won't" and "don't" are the answers to what is not wanted; a refusal is not answered (RFC 854, the rules of negotiation).
+fn refuse(verb: u8, option: u8, plain: &mut Plain) -> Result<(), Error> {
+    match verb {
+        DO => plain.write_all(&[IAC, WONT, option]),
+        WILL => plain.write_all(&[IAC, DONT, option]),
+        _ => Ok(()),
+    }
+}
+
+/// One thing that the peer said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Command {
+    Data(u8),
+    /// NOP, GA and the like.
+    Signal,
+    /// Verb and option.
+    Negotiation(u8, u8),
+    /// Option and words, unescaped.
+    Subnegotiation(u8, Vec<u8>),
+}
+
+impl Command {
+    /// It has nothing to do with START_TLS and no data gets lost.
+    fn is_irrelevant(&self) -> bool {
+        match self {
+            Self::Data(_) => false,
+            Self::Signal => true,
+            Self::Negotiation(_, option) | Self::Subnegotiation(option, _) => *option != START_TLS,
+        }
+    }
+
+    fn refusal(&self) -> Refusal {
+        let words = match self {
+            Self::Data(byte) => vec![*byte],
+            Self::Signal => Vec::new(),
+            Self::Negotiation(verb, option) => vec![IAC, *verb, *option],
+            Self::Subnegotiation(option, words) => {
+                [&[IAC, SB, *option], &words[..], &[IAC, SE]].concat()
+            }
+        };
+        Refusal::new(None, &words)
+    }
+
+    fn unexpected(&self) -> Error {
+        Misbehaviour::Unexpected(self.refusal()).into()
+    }
+}
+
+/// Takes the stream apart, byte by byte, so that nothing behind a command is touched.
+#[derive(Debug)]
+struct Commands {
+    inside: Inside,
+    count: usize,
+}
+
+#[derive(Debug)]
+enum Inside {
+    Data,
+    Command,
+    Negotiation(u8),
+    Subnegotiation,
+    Words(u8, Vec<u8>),
+    WordsCommand(u8, Vec<u8>),
+}
+
+impl Commands {
+    fn new() -> Self {
+        Self {
+            inside: Inside::Data,
+            count: 0,
+        }
+    }
+
+    /// The next command, consumed; `None` if it is not complete.
+    fn next(&mut self, plain: &mut Plain) -> Result<Option<Command>, Error> {
+        loop {
+            let unread = plain.peek();
+            if let Inside::Data = self.inside {
+                refuse_tls_record(unread)?;
+                if let [0x15 | 0x16] = unread {
+                    // The second byte tells whether it is TLS.
+                    return Ok(None);
+                }
+            }
+            let Some(&byte) = unread.first() else {
+                return Ok(None);
+            };
+            plain.consume(1);
+            let inside = mem::replace(&mut self.inside, Inside::Data);
+            let (inside, command) = step(inside, byte)?;
+            self.inside = inside;
+            if command.is_some() {
+                self.count = self.count.saturating_add(1);
+                if self.count > MAX_COMMANDS {
+                    return Err(too_long("commands", MAX_COMMANDS));
+                }
+                return Ok(command);
+            }
+        }
+    }
+}
+
+fn step(inside: Inside, byte: u8) -> Result<(Inside, Option<Command>), Error> {
+    Ok(match (inside, byte) {
+        (Inside::Data, IAC) => (Inside::Command, None),
+        (Inside::Data, byte) | (Inside::Command, byte @ IAC) => {
+            (Inside::Data, Some(Command::Data(byte)))
+        }
+        (Inside::Command, WILL | WONT | DO | DONT) => (Inside::Negotiation(byte), None),
+        (Inside::Command, SB) => (Inside::Subnegotiation, None),
+        // From EOF (RFC 1184) to GA, without the SE that has no SB.
+        (Inside::Command, 236..=239 | 241..=249) => (Inside::Data, Some(Command::Signal)),
+        (Inside::Command, _) => return Err(malformed("telnet command", &[IAC, byte])),
+        (Inside::Negotiation(verb), option) => {
+            (Inside::Data, Some(Command::Negotiation(verb, option)))
+        }
+        (Inside::Subnegotiation, IAC) => {
+            return Err(malformed("telnet subnegotiation", &[IAC, SB, IAC]));
+        }
+        (Inside::Subnegotiation, option) => (Inside::Words(option, Vec::new()), None),
+        (Inside::Words(option, words), IAC) => (Inside::WordsCommand(option, words), None),
+        (Inside::WordsCommand(option, words), SE) => {
+            (Inside::Data, Some(Command::Subnegotiation(option, words)))
+        }
+        (Inside::Words(option, mut words), byte)
+        | (Inside::WordsCommand(option, mut words), byte @ IAC) => {
+            if words.len() >= MAX_SUBNEGOTIATION {
+                return Err(too_long("subnegotiation", MAX_SUBNEGOTIATION));
+            }
+            words.push(byte);
+            (Inside::Words(option, words), None)
+        }
+        (Inside::WordsCommand(..), byte) => {
+            return Err(malformed("telnet subnegotiation", &[IAC, byte]));
+        }
+    })
+}
+
+fn too_long(what: &'static str, limit: usize) -> Error {
+    Misbehaviour::TooLong { what, limit }.into()
+}
