@@ -15,6 +15,7 @@ pub const COVERS: &[(&str, &[&str])] = &[
             "waiting",
             "malformed",
             "unexpected",
+            "not-offered",
         ],
     ),
     ("not-offered", &["not-offered"]),

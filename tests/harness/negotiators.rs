@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Error, Negotiator, Plain, Progress};
-use starttls_protocols::smtp;
+use starttls_protocols::{nbd, rdp, rpc, smtp, telnet, vencrypt};
 
 /// Which side of the dialogue is under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +104,42 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
     use Start::{Command, Full};
 
     match protocol {
+        "nbd" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(nbd::Client::new()),
+            (Client, Command) => AnyNegotiator::client(nbd::Client::at_command()),
+            (Server, Full) => AnyNegotiator::server(nbd::Server::new()),
+            (Server, Command) => AnyNegotiator::server(nbd::Server::at_command()),
+        },
+        "rdp" => {
+            let bits = options.get_or("protocols", "1").parse();
+            let protocols = rdp::Protocols::from_bits(bits.expect("protocols is a number"));
+            match (role, start) {
+                (Client, Full) => {
+                    let mut client = rdp::Client::new(protocols);
+                    if let Some(user) = options.get("cookie") {
+                        client = client.cookie(user);
+                    }
+                    if let Some(token) = options.get("token") {
+                        client = client.routing_token(token);
+                    }
+                    AnyNegotiator::client(client)
+                }
+                (Server, Full) => AnyNegotiator::server(rdp::Server::new(protocols)),
+                (Server, Command) => AnyNegotiator::server(rdp::Server::at_command(protocols)),
+                (Client, Command) => panic!("rdp has nothing but the command"),
+            }
+        }
+        "rpc" => match (role, start) {
+            (Client, Full) => {
+                let xid = options.get_or("xid", "1").parse();
+                let xid = xid.expect("xid is a number");
+                // NFS version 4
+                AnyNegotiator::client(rpc::Client::with_xid(100_003, 4, xid))
+            }
+            (Server, Full) => AnyNegotiator::server(rpc::Server::new()),
+            (Server, Command) => AnyNegotiator::server(rpc::Server::at_command(1)),
+            (Client, Command) => panic!("rpc has nothing but the command"),
+        },
         "smtp" => {
             let client = options.get_or("name", "me.example.net").to_owned();
             let server = options.get_or("name", "mail.example.org").to_owned();
@@ -114,6 +150,27 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Server, Full, false) => AnyNegotiator::server(smtp::Server::new(server)),
                 (Server, Full, true) => AnyNegotiator::server(smtp::Server::lmtp(server)),
                 (Server, Command, _) => AnyNegotiator::server(smtp::Server::at_command()),
+            }
+        }
+        "telnet" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(telnet::Client::new()),
+            (Client, Command) => AnyNegotiator::client(telnet::Client::at_command()),
+            (Server, Full) => AnyNegotiator::server(telnet::Server::new()),
+            (Server, Command) => AnyNegotiator::server(telnet::Server::at_command()),
+        },
+        "vencrypt" => {
+            let subtypes: Vec<vencrypt::Subtype> = options
+                .get_or("subtypes", "260")
+                .split(',')
+                .filter(|number| !number.is_empty())
+                .map(|number| number.parse::<u32>().expect("subtypes are numbers"))
+                .map(|number| number.try_into().expect("subtypes are possible"))
+                .collect();
+            match (role, start) {
+                (Client, Full) => AnyNegotiator::client(vencrypt::Client::new(subtypes)),
+                (Client, Command) => AnyNegotiator::client(vencrypt::Client::at_command(subtypes)),
+                (Server, Full) => AnyNegotiator::server(vencrypt::Server::new(subtypes)),
+                (Server, Command) => AnyNegotiator::server(vencrypt::Server::at_command(subtypes)),
             }
         }
         _ => panic!("no negotiator for {protocol} as {role:?} from {start:?}"),

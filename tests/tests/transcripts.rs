@@ -21,16 +21,53 @@ macro_rules! directories {
 }
 
 directories! {
+    nbd,
+    rdp,
+    rpc,
     smtp,
+    telnet,
+    vencrypt,
 }
 
 /// What a protocol cannot have, and why. `*` is every protocol.
-const NOT_APPLICABLE: &[(&str, Role, &str, &str)] = &[(
-    "smtp",
-    Role::Server,
-    "multi-line",
-    "a command of SMTP is one line (RFC 5321 section 2.4)",
-)];
+const NOT_APPLICABLE: &[(&str, Role, &str, &str)] = &[
+    (
+        "rdp",
+        Role::Client,
+        "multi-line",
+        "the Confirm has one part (MS-RDPBCGR 2.2.1.2)",
+    ),
+    (
+        "rpc",
+        Role::Client,
+        "not-offered",
+        "the reply to the call is the offer: without it it is a refusal (RFC 9289 section 4.1)",
+    ),
+    (
+        "rpc",
+        Role::Server,
+        "abort",
+        "RPC has no message with which a client ends (RFC 5531)",
+    ),
+    (
+        "smtp",
+        Role::Server,
+        "multi-line",
+        "a command of SMTP is one line (RFC 5321 section 2.4)",
+    ),
+    (
+        "vencrypt",
+        Role::Server,
+        "multi-line",
+        "every message of the client has a fixed length",
+    ),
+    (
+        "vencrypt",
+        Role::Server,
+        "oversize",
+        "every message of the client has a fixed length",
+    ),
+];
 
 #[test]
 fn every_directory_has_a_test() {

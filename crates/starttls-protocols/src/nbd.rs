@@ -291,12 +291,11 @@ impl Negotiator for Server {
                     if left > 0 {
                         return Ok(Progress::NeedInput);
                     }
-                    match option {
-                        OPT_STARTTLS => {
-                            answer(plain, option, REP_ERR_INVALID, b"no data with STARTTLS")?
-                        }
-                        _ => answer(plain, option, REP_ERR_TLS_REQD, b"STARTTLS first")?,
-                    }
+                    let (error, words): (_, &[u8]) = match option {
+                        OPT_STARTTLS => (REP_ERR_INVALID, b"no data with STARTTLS"),
+                        _ => (REP_ERR_TLS_REQD, b"STARTTLS first"),
+                    };
+                    answer(plain, option, error, words)?;
                     self.state = ServerState::Options;
                 }
                 ServerState::GoAhead => {

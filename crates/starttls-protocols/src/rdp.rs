@@ -21,6 +21,7 @@ use crate::line::malformed;
 
 const CONNECTION_REQUEST: u8 = 0xe0;
 const CONNECTION_CONFIRM: u8 = 0xd0;
+const DISCONNECT_REQUEST: u8 = 0x80;
 const NEG_REQ: u8 = 1;
 const NEG_RSP: u8 = 2;
 const NEG_FAILURE: u8 = 3;
@@ -149,10 +150,15 @@ impl Client {
         }
         let mut variable = Vec::new();
         if let Some(cookie) = &self.cookie {
-            if cookie.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
-                || cookie.first() == Some(&NEG_REQ)
-            {
+            // A token of a Server Redirection comes with its line end.
+            let cookie = cookie.strip_suffix(b"\r\n").unwrap_or(cookie);
+            if cookie.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
                 return Err(Misuse::Configuration("the RDP cookie has a line end").into());
+            }
+            if cookie.is_empty() || cookie.first() == Some(&NEG_REQ) {
+                return Err(
+                    Misuse::Configuration("the RDP cookie would not be read as one").into(),
+                );
             }
             if cookie.len() > MAX_COOKIE - 2 {
                 return Err(Misuse::Configuration("the RDP cookie is too long").into());
@@ -334,12 +340,16 @@ fn next_tpdu(plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
     let Some(message) = take(plain, length) else {
         return Ok(None);
     };
-    match message.get(4..) {
-        // "The embedded length fields ... MUST be examined for consistency" (3.3.5.3.1)
-        Some([indicator, tpdu @ ..]) if usize::from(*indicator) == tpdu.len() => {
-            Ok(Some(tpdu.to_vec()))
+    // "The embedded length fields ... MUST be examined for consistency" (3.3.5.3.1)
+    let tpdu = match message.get(4..) {
+        Some([indicator, tpdu @ ..]) if usize::from(*indicator) == tpdu.len() => tpdu,
+        _ => return Err(malformed("X.224 length", &message)),
+    };
+    match tpdu {
+        [DISCONNECT_REQUEST, _, _, _, _, reason, ..] => {
+            Err(Misbehaviour::Goodbye(Refusal::new(u32::from(*reason), b"")).into())
         }
-        _ => Err(malformed("X.224 length", &message)),
+        tpdu => Ok(Some(tpdu.to_vec())),
     }
 }
 
@@ -383,4 +393,39 @@ fn message(kind: u8, source: [u8; 2], variable: &[u8]) -> Result<Vec<u8>, Error>
         3, 0, high, low, indicator, kind, 0, 0, source[0], source[1], 0,
     ];
     Ok([&fixed, variable].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_knows_what_was_said() {
+        let mut client = Client::new(Protocols::TLS | Protocols::CREDSSP).cookie("eltons");
+        let request = client.request().unwrap();
+        let mut server = Server::new(Protocols::CREDSSP);
+        let done = Ok(Progress::Done(Boundary::Exact));
+        assert_eq!(server.advance(&mut Plain::with_prefix(&request)), done);
+        assert_eq!(
+            server.requested(),
+            Some(Protocols::TLS | Protocols::CREDSSP)
+        );
+        assert_eq!(server.selected(), Some(Protocols::CREDSSP));
+        let cookie = server.cookie().map(UntrustedText::escaped);
+        assert_eq!(cookie.as_deref(), Some("Cookie: mstshash=eltons"));
+
+        let confirm = confirm(NEG_RSP, 2).unwrap();
+        assert_eq!(client.advance(&mut Plain::with_prefix(&confirm)), done);
+        assert_eq!(client.selected(), Some(Protocols::CREDSSP));
+    }
+
+    #[test]
+    fn the_longest_cookie_fits() {
+        let fits = |length: usize| {
+            let client = Client::new(Protocols::TLS).routing_token(vec![b'x'; length]);
+            client.request().map(|request| request.len())
+        };
+        assert_eq!(fits(MAX_COOKIE - 2), Ok(MAX_MESSAGE - 36));
+        assert!(matches!(fits(MAX_COOKIE - 1), Err(Error::Misuse(_))));
+    }
 }

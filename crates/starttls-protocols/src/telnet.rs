@@ -81,7 +81,7 @@ impl Client {
     fn react(&mut self, command: &Command, plain: &mut Plain) -> Result<Option<Progress>, Error> {
         match (self.state, command) {
             (ClientState::Demand, Command::Negotiation(DO, START_TLS)) => {
-                self.state = ClientState::Agree
+                self.state = ClientState::Agree;
             }
             // Said twice.
             (_, Command::Negotiation(DO, START_TLS)) => {}
@@ -164,7 +164,7 @@ impl Server {
     fn react(&mut self, command: &Command, plain: &mut Plain) -> Result<Option<Progress>, Error> {
         match (self.state, command) {
             (ServerState::Answer, Command::Negotiation(WILL, START_TLS)) => {
-                self.state = ServerState::GoAhead
+                self.state = ServerState::GoAhead;
             }
             // Said twice.
             (_, Command::Negotiation(WILL, START_TLS)) => {}

@@ -19,7 +19,7 @@ use crate::fields::{Fields, expect_start, take};
 use crate::line::malformed;
 
 const VENCRYPT: u8 = 19;
-/// Security type 18 of Vino, and as the type of the other TLS of VNC without a certificate.
+/// The security type TLS: an anonymous key exchange.
 const ANONYMOUS_TLS: u8 = 18;
 /// The longest reason for a failure that is read. The protocol has no limit; a sentence is enough.
 const MAX_REASON: usize = 4 * 1024;
@@ -432,8 +432,8 @@ impl Negotiator for Server {
                         self.offer_subtypes(plain)?;
                         Some(ServerState::Subtype)
                     }
-                    // 0.0 says that the client cannot; 0.1 is obsolete.
-                    Some([0, 0]) => return Err(Error::NotOffered),
+                    // "0.0 if for some reason it can't support the protocol"
+                    Some([0, 0]) => return Err(Misbehaviour::Goodbye(Refusal::new(0, b"")).into()),
                     Some(other) => {
                         plain.write_all(&[255])?;
                         return Err(unexpected(other.last().copied()));
@@ -505,4 +505,61 @@ fn write_reason(plain: &mut Plain) -> Result<(), Error> {
             .to_be_bytes(),
     )?;
     plain.write_all(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subtypes_without_a_certificate_are_named_as_impossible() {
+        for number in [257, 258, 259, 263, 266] {
+            assert_eq!(
+                Subtype::try_from(number),
+                Err(Impossible::Anonymous(number))
+            );
+        }
+        for number in [256, 265] {
+            assert_eq!(
+                Subtype::try_from(number),
+                Err(Impossible::Plaintext(number))
+            );
+        }
+        assert_eq!(Subtype::try_from(268), Err(Impossible::Unknown(268)));
+        for subtype in Subtype::ALL {
+            assert_eq!(Subtype::try_from(subtype.number()), Ok(subtype));
+        }
+    }
+
+    #[test]
+    fn what_a_server_offers_instead_can_be_asked_for() {
+        let instead = |said: &[u8]| {
+            let mut client = Client::new(Subtype::ALL);
+            let error = client.advance(&mut Plain::with_prefix(said));
+            assert_eq!(error, Err(Error::NotOffered));
+            assert_eq!(client.chosen(), None);
+            client.impossible()
+        };
+        assert_eq!(
+            instead(b"RFB 003.008\n\x02\x01\x12"),
+            Some(Impossible::Anonymous(18))
+        );
+        assert_eq!(
+            instead(b"RFB 003.008\n\x01\x13\0\x02\0\x02\0\0\x01\x03\0\0\x01\0"),
+            Some(Impossible::Anonymous(259))
+        );
+        assert_eq!(instead(b"RFB 003.008\n\x01\x02"), None);
+    }
+
+    #[test]
+    fn both_sides_know_what_was_agreed() {
+        let mut server = Server::new([Subtype::X509Plain, Subtype::X509Vnc]);
+        let mut plain = Plain::with_prefix(b"RFB 003.007\n\x13\0\x02\0\0\x01\x05");
+        assert_eq!(
+            server.advance(&mut plain),
+            Ok(Progress::Done(Boundary::Exact))
+        );
+        assert_eq!(server.chosen(), Some(Subtype::X509Vnc));
+        assert_eq!(server.version(), Some(Version::V3_7));
+    }
 }
