@@ -1,0 +1,49 @@
+//! The server of the PING / PONG dialogue, with certificate and key from files.
+//!
+//! `cargo run --example server -- --cert server.pem --key server.key`
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use starttls_examples::dialogue::GoAhead;
+use starttls_examples::runtime::Runtime;
+use starttls_examples::{Versions, server_config};
+
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen; port 0 takes a free one, which is printed.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Certificate chain, PEM.
+    #[arg(long)]
+    cert: PathBuf,
+    /// Private key, PEM.
+    #[arg(long)]
+    key: PathBuf,
+    /// Do not answer STARTTLS: for clients that send their ClientHello without waiting for anything.
+    #[arg(long)]
+    no_go_ahead: bool,
+    /// TLS versions to allow.
+    #[arg(long, value_enum, default_value_t)]
+    tls: Versions,
+    /// Which runtime to run on.
+    #[arg(long, value_enum, default_value_t)]
+    runtime: Runtime,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let config = server_config(&arguments.cert, &arguments.key, arguments.tls)?;
+    let go_ahead = if arguments.no_go_ahead {
+        GoAhead::None {
+            wait: Duration::ZERO,
+        }
+    } else {
+        GoAhead::Line
+    };
+    let listener = TcpListener::bind(arguments.listen)?;
+    println!("listening {}", listener.local_addr()?);
+    arguments.runtime.serve(listener, config, go_ahead)
+}
