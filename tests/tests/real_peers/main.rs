@@ -1,0 +1,12 @@
+//! Against servers and clients that nobody here wrote: `bash tests/peers/run`.
+//!
+//! A module or test is named after its peer. `PEERS_DIR` has the certificates, `PEERS_BASE` moves the ports (see `tests/peers/README.md`).
+
+mod curl;
+mod gnutls;
+mod jetblack;
+mod openssl;
+mod postfix;
+mod python;
+mod support;
+mod swaks;

@@ -1,0 +1,100 @@
+//! CPython's asyncio, `StreamWriter.start_tls`, as server and as client of the PING / PONG dialogue with a go-ahead line.
+
+use std::process::Command;
+
+use crate::support::{Server, example, file, must_fail, must_say, script};
+
+fn asyncio_server(arguments: &[&str]) -> Server {
+    Server::start(
+        script("ping_server.py")
+            .arg("--cert")
+            .arg(file("server.pem"))
+            .arg("--key")
+            .arg(file("server.key"))
+            .args(arguments),
+    )
+}
+
+fn asyncio_client(port: u16, arguments: &[&str]) -> Command {
+    let mut client = script("ping_client.py");
+    client
+        .args(["--port", &port.to_string()])
+        .arg("--cafile")
+        .arg(file("ca.pem"))
+        .args(arguments);
+    client
+}
+
+fn our_client(port: u16, arguments: &[&str]) -> Command {
+    let mut client = example("client");
+    client
+        .arg(format!("127.0.0.1:{port}"))
+        .arg("--ca")
+        .arg(file("ca.pem"))
+        .args(arguments);
+    client
+}
+
+const DONE: [&str; 3] = [
+    "plaintext, STARTTLS -> OK",
+    "TLS is up",
+    "encrypted, PING -> PONG",
+];
+
+#[test]
+fn our_client_to_its_server() {
+    let server = asyncio_server(&[]);
+    must_say(&mut our_client(server.port, &[]), &DONE);
+    must_say(
+        &mut our_client(server.port, &["--tls", "1.2"]),
+        &["TLSv1_2"],
+    );
+    must_say(
+        &mut our_client(server.port, &["--tls", "1.3"]),
+        &["TLSv1_3"],
+    );
+}
+
+#[test]
+fn its_client_to_our_server() {
+    let server = Server::ours("server", &[]);
+    must_say(&mut asyncio_client(server.port, &[]), &["closed"]);
+    must_say(
+        &mut asyncio_client(server.port, &["--tls-max", "1.2"]),
+        &["TLSv1.2"],
+    );
+    must_say(
+        &mut asyncio_client(server.port, &["--tls-min", "1.3"]),
+        &["TLSv1.3"],
+    );
+}
+
+#[test]
+fn versions_that_do_not_meet_are_refused() {
+    let server = asyncio_server(&["--tls-max", "1.2"]);
+    // asyncio hangs up without an alert when its handshake fails.
+    let said = must_fail(
+        &mut our_client(server.port, &["--tls", "1.3"]),
+        "in the TLS handshake",
+    );
+    assert!(!said.contains("TLS is up"));
+    let server = Server::ours("server", &["--tls", "1.3"]);
+    must_fail(
+        &mut asyncio_client(server.port, &["--tls-max", "1.2"]),
+        "SSL",
+    );
+}
+
+#[test]
+fn the_name_must_be_right_on_both_sides() {
+    let server = asyncio_server(&[]);
+    must_fail(
+        &mut our_client(server.port, &["--name", "other.example"]),
+        "not valid for name",
+    );
+    let server = Server::ours("server", &[]);
+    must_fail(
+        &mut asyncio_client(server.port, &["--server-hostname", "other.example"]),
+        "CERTIFICATE_VERIFY_FAILED",
+    );
+}

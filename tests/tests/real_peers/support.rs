@@ -1,0 +1,210 @@
+//! Programs on both sides: where they are, how to run them, and what to trust.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use starttls_core::rustls::pki_types::pem::PemObject;
+use starttls_core::rustls::pki_types::{CertificateDer, UnixTime};
+use starttls_core::rustls::time_provider::TimeProvider;
+use starttls_core::rustls::{
+    ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion, crypto, version,
+};
+
+/// How long a program may take: much longer than any does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A file of the peers: `ca.pem`, `server.pem`, `server.key`.
+pub(crate) fn file(name: &str) -> PathBuf {
+    let dir = std::env::var_os("PEERS_DIR").expect("PEERS_DIR: run this by tests/peers/run");
+    PathBuf::from(dir).join(name)
+}
+
+/// The port of a peer, by the offset that `tests/peers/peers.sh` gives it.
+pub(crate) fn port(offset: u16) -> u16 {
+    let base = std::env::var("PEERS_BASE").map_or(21_000, |base| base.parse().expect("a number"));
+    base + offset
+}
+
+/// One of our examples, as built by `cargo build --examples`.
+pub(crate) fn example(name: &str) -> Command {
+    let test = std::env::current_exe().expect("a path");
+    let target = test.ancestors().nth(2).expect("target/debug/deps/this");
+    Command::new(target.join("examples").join(name))
+}
+
+/// A Python script of `tests/peers/python`.
+pub(crate) fn script(name: &str) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .arg(
+            PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+                .join("peers/python")
+                .join(name),
+        )
+        .env("PYTHONUNBUFFERED", "1");
+    command
+}
+
+/// A server that runs until this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(crate) port: u16,
+}
+
+impl Server {
+    /// Starts it and waits until it says `listening` and where.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let first = lines.next().expect("a line").expect("text");
+        let port = first
+            .strip_prefix("listening ")
+            .and_then(|at| at.rsplit(':').next()?.parse().ok())
+            .unwrap_or_else(|| panic!("{command:?} says {first:?}"));
+        // What it says from here on must not fill its pipe.
+        thread::spawn(move || lines.for_each(drop));
+        Self { child, port }
+    }
+
+    /// One of our example servers with the peers' certificate.
+    pub(crate) fn ours(name: &str, arguments: &[&str]) -> Self {
+        Self::start(
+            example(name)
+                .arg("--cert")
+                .arg(file("server.pem"))
+                .arg("--key")
+                .arg(file("server.key"))
+                .args(arguments),
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end, with nothing or something on its standard input; both outputs as one text.
+///
+/// # Panics
+/// If it takes too long.
+pub(crate) fn run(command: &mut Command) -> (bool, String) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (sender, receiver) = mpsc::channel();
+    let streams: [Box<dyn Read + Send>; 2] = [
+        Box::new(child.stdout.take().expect("piped")),
+        Box::new(child.stderr.take().expect("piped")),
+    ];
+    for mut stream in streams {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = stream.read_to_end(&mut bytes);
+            let _ = sender.send(bytes);
+        });
+    }
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        if start.elapsed() > PATIENCE {
+            let _ = child.kill();
+            panic!("{command:?} does not end");
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let output: Vec<u8> = (0..2)
+        .filter_map(|_| receiver.recv_timeout(PATIENCE).ok())
+        .flatten()
+        .collect();
+    (
+        status.success(),
+        String::from_utf8_lossy(&output).into_owned(),
+    )
+}
+
+/// Runs a program that must succeed and say all of these.
+pub(crate) fn must_say(command: &mut Command, words: &[&str]) -> String {
+    let (good, said) = run(command);
+    assert!(good, "{command:?} fails:\n{said}");
+    for word in words {
+        assert!(
+            said.contains(word),
+            "{command:?} does not say {word:?}:\n{said}"
+        );
+    }
+    said
+}
+
+/// Runs a program that must fail and say this.
+pub(crate) fn must_fail(command: &mut Command, words: &str) -> String {
+    let (good, said) = run(command);
+    assert!(!good, "{command:?} succeeds:\n{said}");
+    assert!(
+        said.contains(words),
+        "{command:?} does not say {words:?}:\n{said}"
+    );
+    said
+}
+
+/// Both TLS versions.
+pub(crate) const ANY: &[&SupportedProtocolVersion] = &[&version::TLS12, &version::TLS13];
+
+/// A client that trusts the peers' authority.
+pub(crate) fn client_config(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    ClientConfig::builder_with_protocol_versions(versions)
+        .with_root_certificates(roots())
+        .with_no_client_auth()
+}
+
+fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(file("ca.pem")).expect("the peers' authority"))
+        .expect("a certificate");
+    roots
+}
+
+/// The same client in the year 2100, when the peers' certificates have expired.
+pub(crate) fn client_config_of_2100() -> ClientConfig {
+    #[derive(Debug)]
+    struct Year2100;
+    impl TimeProvider for Year2100 {
+        fn current_time(&self) -> Option<UnixTime> {
+            Some(UnixTime::since_unix_epoch(Duration::from_secs(
+                130 * 365 * 86_400,
+            )))
+        }
+    }
+    ClientConfig::builder_with_details(
+        Arc::new(crypto::aws_lc_rs::default_provider()),
+        Arc::new(Year2100),
+    )
+    .with_protocol_versions(ANY)
+    .expect("versions of the provider")
+    .with_root_certificates(roots())
+    .with_no_client_auth()
+}
+
+/// A connection to be made to `name`.
+pub(crate) fn connection(config: ClientConfig, name: &'static str) -> ClientConnection {
+    let name = name.try_into().expect("a host name");
+    ClientConnection::new(Arc::new(config), name).expect("a valid configuration")
+}
