@@ -1,1 +1,39 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use starttls_futures::{Timer, timed};
+
+/// async-std's timer.
+#[derive(Clone, Copy, Debug)]
+pub struct AsyncStdTimer;
+
+impl Timer for AsyncStdTimer {
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+    fn sleep(limit: Duration) -> Self::Sleep {
+        Box::pin(async_std::task::sleep(limit))
+    }
+}
+
+/// [`timed::PlainStream`] with async-std's timer.
+pub type PlainStream<IO> = timed::PlainStream<IO, AsyncStdTimer>;
+
+/// [`timed::Negotiated`] with async-std's timer.
+pub type Negotiated<IO> = timed::Negotiated<IO, AsyncStdTimer>;
+
+/// [`timed::Opportunistic`] with async-std's timer.
+pub type Opportunistic<IO> = timed::Opportunistic<IO, AsyncStdTimer>;
+
+/// [`timed::Accepted`] with async-std's timer.
+pub type Accepted<IO> = timed::Accepted<IO, AsyncStdTimer>;
+
+/// [`timed::TlsStream`] with async-std's timer.
+pub type TlsStream<IO> = timed::TlsStream<IO, AsyncStdTimer>;
+
+/// [`timed::UpgradeableStream`] with async-std's timer.
+pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, AsyncStdTimer>;
+
+pub use starttls_futures::{Deadlines, Error, Parts, core, rustls};

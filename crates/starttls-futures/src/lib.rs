@@ -1,1 +1,27 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+pub mod timed;
+
+mod timer;
+pub use timer::{NoTimer, Timer};
+
+/// [`timed::PlainStream`] without deadlines.
+pub type PlainStream<IO> = timed::PlainStream<IO, NoTimer>;
+
+/// [`timed::Negotiated`] without deadlines.
+pub type Negotiated<IO> = timed::Negotiated<IO, NoTimer>;
+
+/// [`timed::Opportunistic`] without deadlines.
+pub type Opportunistic<IO> = timed::Opportunistic<IO, NoTimer>;
+
+/// [`timed::Accepted`] without deadlines.
+pub type Accepted<IO> = timed::Accepted<IO, NoTimer>;
+
+/// [`timed::TlsStream`] without deadlines.
+pub type TlsStream<IO> = timed::TlsStream<IO, NoTimer>;
+
+/// [`timed::UpgradeableStream`] without deadlines.
+pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, NoTimer>;
+
+pub use starttls_stream::{Deadlines, Error, core, rustls};
+pub use timed::Parts;

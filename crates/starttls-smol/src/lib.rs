@@ -1,1 +1,37 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+use std::time::Duration;
+
+use starttls_futures::{Timer, timed};
+
+/// smol's timer.
+#[derive(Clone, Copy, Debug)]
+pub struct SmolTimer;
+
+impl Timer for SmolTimer {
+    type Sleep = smol::Timer;
+
+    fn sleep(limit: Duration) -> Self::Sleep {
+        smol::Timer::after(limit)
+    }
+}
+
+/// [`timed::PlainStream`] with smol's timer.
+pub type PlainStream<IO> = timed::PlainStream<IO, SmolTimer>;
+
+/// [`timed::Negotiated`] with smol's timer.
+pub type Negotiated<IO> = timed::Negotiated<IO, SmolTimer>;
+
+/// [`timed::Opportunistic`] with smol's timer.
+pub type Opportunistic<IO> = timed::Opportunistic<IO, SmolTimer>;
+
+/// [`timed::Accepted`] with smol's timer.
+pub type Accepted<IO> = timed::Accepted<IO, SmolTimer>;
+
+/// [`timed::TlsStream`] with smol's timer.
+pub type TlsStream<IO> = timed::TlsStream<IO, SmolTimer>;
+
+/// [`timed::UpgradeableStream`] with smol's timer.
+pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, SmolTimer>;
+
+pub use starttls_futures::{Deadlines, Error, Parts, core, rustls};

@@ -18,7 +18,8 @@ use crate::tls_stream::TlsStream;
 /// # async fn f(plain: PlainStream<tokio::net::TcpStream>, a: Arc<ServerConfig>, b: Arc<ServerConfig>)
 /// # -> Result<(), Box<dyn std::error::Error>> {
 /// let mut accepted = plain.accept().await?;
-/// let config = match accepted.client_hello().and_then(|hello| hello.server_name()) {
+/// let hello = accepted.client_hello();
+/// let config = match hello.as_ref().and_then(|hello| hello.server_name()) {
 ///     Some("a.example") => a,
 ///     _ => b,
 /// };

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use rustls::Connection;
 use starttls_stream::core::{Boundary, Limits, Negotiator, Plain};
 use starttls_stream::{Deadlines, Driver, Error, Negotiation, Side, rustls};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use crate::accepted::Accepted;
@@ -18,8 +18,8 @@ use crate::tls_stream::TlsStream;
 /// it: what is unread at [`start_tls`](Self::start_tls) is an error.
 ///
 /// ```no_run
-/// # async fn f(connection: rustls::ClientConnection) -> Result<(), Box<dyn std::error::Error>> {
 /// # use starttls_tokio::rustls;
+/// # async fn f(connection: rustls::ClientConnection) -> Result<(), Box<dyn std::error::Error>> {
 /// use starttls_tokio::PlainStream;
 /// use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 ///
@@ -100,6 +100,11 @@ impl<IO> PlainStream<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
+    /// Two halves, to be read in one task and written in another; to be made one again with [`ReadHalf::unsplit`] before the upgrade.
+    pub fn split(self) -> (ReadHalf<Self>, WriteHalf<Self>) {
+        tokio::io::split(self)
+    }
+
     /// Switches to TLS and completes the handshake. `connection` is a `rustls::ClientConnection` or a `rustls::ServerConnection`. What was
     /// written before goes out first.
     ///

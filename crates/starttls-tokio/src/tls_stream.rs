@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use rustls::Connection;
 use starttls_stream::core::Tls;
 use starttls_stream::{Deadlines, Driver, Error, Side, rustls};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::plain_stream::PlainStream;
@@ -19,7 +19,7 @@ use crate::stream::Stream;
 /// down for writing, and does not wait for the peer; reading is still possible.
 ///
 /// Data that a write has taken is sent at once as far as the transport allows, and in any case by a flush. A task that reads and one that
-/// writes can share it through [`tokio::io::split`].
+/// writes can share it through [`split`](Self::split).
 #[derive(Debug)]
 pub struct TlsStream<IO> {
     inner: Stream<IO, Tls>,
@@ -52,6 +52,12 @@ impl<IO> TlsStream<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
+    /// Two halves, to be read in one task and written in another: neither waits for the other, and while one is blocked writing the other
+    /// still reads. [`ReadHalf::unsplit`] makes them one again.
+    pub fn split(self) -> (ReadHalf<Self>, WriteHalf<Self>) {
+        tokio::io::split(self)
+    }
+
     /// TLS from the first byte, where there is nothing to negotiate ("implicit TLS").
     ///
     /// # Errors

@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use rustls::ServerConfig;
+use rustls::server::ClientHello;
+use starttls_stream::core::{Accepting, Incoming};
+use starttls_stream::{Error, rustls};
+
+use super::stream::Stream;
+use super::tls_stream::TlsStream;
+use crate::Timer;
+use crate::timer::Deadline;
+
+/// A server's connection whose client has said hello and waits for an answer.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use starttls_futures::{PlainStream, rustls::ServerConfig};
+/// # use futures_util::io::{AsyncRead, AsyncWrite};
+/// # async fn f<IO>(plain: PlainStream<IO>, a: Arc<ServerConfig>, b: Arc<ServerConfig>)
+/// # -> Result<(), Box<dyn std::error::Error>> where IO: AsyncRead + AsyncWrite + Unpin {
+/// let mut accepted = plain.accept().await?;
+/// let hello = accepted.client_hello();
+/// let config = match hello.as_ref().and_then(|hello| hello.server_name()) {
+///     Some("a.example") => a,
+///     _ => b,
+/// };
+/// let tls = accepted.start_tls(config).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Accepted<IO, T: Timer> {
+    stream: Stream<IO, Accepting, T>,
+    deadline: Deadline<T>,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> Accepted<IO, T> {
+    pub(crate) async fn hello(
+        mut stream: Stream<IO, Accepting, T>,
+        mut deadline: Deadline<T>,
+    ) -> Result<Self, Error> {
+        stream
+            .run(&mut deadline, |driver, io| driver.hello(io))
+            .await?;
+        Ok(Self { stream, deadline })
+    }
+
+    /// What the client asks for: server name, ALPN, cipher suites.
+    pub fn client_hello(&mut self) -> Option<ClientHello<'_>> {
+        match self.stream.driver.phase_mut().poll_hello() {
+            Ok(Incoming::Data(hello)) => Some(hello),
+            _ => None,
+        }
+    }
+
+    /// Completes the handshake under this configuration, within what is left of the deadline.
+    ///
+    /// # Errors
+    /// As [`PlainStream::start_tls`](crate::PlainStream::start_tls).
+    pub async fn start_tls(mut self, config: Arc<ServerConfig>) -> Result<TlsStream<IO, T>, Error> {
+        let Stream {
+            io,
+            driver,
+            wakers,
+            deadlines,
+            timer,
+        } = self.stream;
+        match driver.start_tls(config) {
+            Ok(driver) => {
+                TlsStream::handshake(
+                    Stream {
+                        io,
+                        driver,
+                        wakers,
+                        deadlines,
+                        timer,
+                    },
+                    self.deadline,
+                )
+                .await
+            }
+            Err(driver) => {
+                let mut refused = Stream {
+                    io,
+                    driver: *driver,
+                    wakers,
+                    deadlines,
+                    timer,
+                };
+                // Sends the alert; the error is what it ends with.
+                refused
+                    .run(&mut self.deadline, |driver, io| driver.hello(io))
+                    .await?;
+                Err(
+                    starttls_stream::core::Error::from(starttls_stream::core::Misuse::Finished)
+                        .into(),
+                )
+            }
+        }
+    }
+}
