@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Error, Negotiator, Plain, Progress};
-use starttls_protocols::{nbd, rdp, rpc, smtp, telnet, vencrypt};
+use starttls_protocols::{
+    ftp, imap, irc, managesieve, munin, nats, nbd, nntp, nut, pop3, rdp, rpc, smtp, telnet,
+    vencrypt,
+};
 
 /// Which side of the dialogue is under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +107,83 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
     use Start::{Command, Full};
 
     match protocol {
+        "ftp" => {
+            let or_ssl = options.is("or-ssl", "yes");
+            let client = |client: ftp::Client| {
+                AnyNegotiator::client(if or_ssl { client.or_ssl() } else { client })
+            };
+            let server = |server: ftp::Server| {
+                AnyNegotiator::server(if or_ssl { server.or_ssl() } else { server })
+            };
+            match (role, start) {
+                (Client, Full) => client(ftp::Client::new()),
+                (Client, Command) => client(ftp::Client::at_command()),
+                (Server, Full) => server(ftp::Server::new()),
+                (Server, Command) => server(ftp::Server::at_command()),
+            }
+        }
+        "imap" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(imap::Client::new()),
+            (Client, Command) => AnyNegotiator::client(imap::Client::at_command()),
+            (Server, Full) => AnyNegotiator::server(imap::Server::new()),
+            (Server, Command) => {
+                AnyNegotiator::server(imap::Server::at_command(options.get_or("tag", "a1")))
+            }
+        },
+        "irc" => {
+            let name = options.get_or("name", "irc.example.org");
+            match (role, start) {
+                (Client, Full) => AnyNegotiator::client(irc::Client::new()),
+                (Client, Command) => AnyNegotiator::client(irc::Client::at_command()),
+                (Server, Full) => AnyNegotiator::server(irc::Server::new(name)),
+                (Server, Command) => AnyNegotiator::server(irc::Server::at_command(name)),
+            }
+        }
+        "managesieve" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(managesieve::Client::new()),
+            (Client, Command) => AnyNegotiator::client(managesieve::Client::at_command()),
+            (Server, Full) => {
+                let name = options.get_or("name", "Example 1.0");
+                AnyNegotiator::server(managesieve::Server::new(name))
+            }
+            (Server, Command) => AnyNegotiator::server(managesieve::Server::at_command()),
+        },
+        "munin" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(munin::Client::new()),
+            (Client, Command) => AnyNegotiator::client(munin::Client::at_command()),
+            (Server, Full) => {
+                let name = options.get_or("name", "node.example.org");
+                AnyNegotiator::server(munin::Server::new(name))
+            }
+            (Server, Command) => AnyNegotiator::server(munin::Server::at_command()),
+        },
+        "nats" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(nats::Client::new()),
+            (Client, Command) => AnyNegotiator::client(nats::Client::at_command()),
+            (Server, Full) => {
+                let info = r#"{"server_id":"A","tls_required":true}"#;
+                AnyNegotiator::server(nats::Server::new(options.get_or("info", info)))
+            }
+            (Server, Command) => AnyNegotiator::server(nats::Server::at_command()),
+        },
+        "nntp" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(nntp::Client::new()),
+            (Client, Command) => AnyNegotiator::client(nntp::Client::at_command()),
+            (Server, Full) => AnyNegotiator::server(nntp::Server::new()),
+            (Server, Command) => AnyNegotiator::server(nntp::Server::at_command()),
+        },
+        "nut" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(nut::Client::new()),
+            (Client, Command) => AnyNegotiator::client(nut::Client::at_command()),
+            (Server, Full) => AnyNegotiator::server(nut::Server::new()),
+            (Server, Command) => AnyNegotiator::server(nut::Server::at_command()),
+        },
+        "pop3" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(pop3::Client::new()),
+            (Client, Command) => AnyNegotiator::client(pop3::Client::at_command()),
+            (Server, Full) => AnyNegotiator::server(pop3::Server::new()),
+            (Server, Command) => AnyNegotiator::server(pop3::Server::at_command()),
+        },
         "nbd" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(nbd::Client::new()),
             (Client, Command) => AnyNegotiator::client(nbd::Client::at_command()),

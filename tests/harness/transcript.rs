@@ -42,6 +42,8 @@ pub struct Transcript {
     pub covers: Vec<String>,
     /// The verdict.
     pub expect: String,
+    /// The peer's words in the error, escaped.
+    pub says: Option<String>,
     turns: Vec<Turn>,
     eof: bool,
 }
@@ -96,6 +98,20 @@ impl Verdict {
                 Error::Misuse(_) => ("misuse", none),
                 _ => ("error", format!("{error:?}")),
             },
+        }
+    }
+
+    /// The words of the peer that the error carries.
+    fn says(&self) -> Option<String> {
+        match self {
+            Self::Failed(
+                Error::Refused(said)
+                | Error::Misbehaved(Misbehaviour::Unexpected(said) | Misbehaviour::Goodbye(said)),
+            ) => Some(said.text.escaped()),
+            Self::Failed(Error::Misbehaved(Misbehaviour::Malformed { sample, .. })) => {
+                Some(sample.escaped())
+            }
+            _ => None,
         }
     }
 
@@ -189,6 +205,7 @@ impl Transcript {
             options: Options::default(),
             covers: Vec::new(),
             expect: String::new(),
+            says: None,
             turns: vec![Turn::default()],
             eof: false,
         };
@@ -216,6 +233,7 @@ impl Transcript {
                         .push(key, &String::from_utf8_lossy(&value));
                 }
                 ("expect", expect) => transcript.expect = expect.to_owned(),
+                ("says", words) => transcript.says = Some(words.to_owned()),
                 ("covers", words) => transcript
                     .covers
                     .extend(words.split(", ").map(str::to_owned)),
@@ -314,6 +332,14 @@ impl Transcript {
                 self.expect,
                 whole.1.words()
             ));
+        }
+        let says = whole.1.says();
+        if self
+            .says
+            .as_ref()
+            .is_some_and(|words| Some(words) != says.as_ref())
+        {
+            return Err(format!("the peer's words are {says:?}"));
         }
         self.run_in_turns(&whole.1)?;
 
@@ -626,6 +652,15 @@ mod tests {
                 .replace("upgrade", "refused 455"))
             .is_err()
         );
+    }
+
+    #[test]
+    fn wrong_words_fail() {
+        let refused = SMTP
+            .replace("220 go", "454 no")
+            .replace("upgrade", "refused");
+        assert_eq!(run(&refused.replace("expect", "says: no\nexpect")), Ok(()));
+        assert!(run(&refused.replace("expect", "says: yes\nexpect")).is_err());
     }
 
     #[test]

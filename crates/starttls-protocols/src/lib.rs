@@ -19,6 +19,7 @@
 
 mod fields;
 mod line;
+mod literal;
 mod reply;
 
 pub mod connect;

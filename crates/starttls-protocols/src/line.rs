@@ -108,3 +108,13 @@ fn too_long_line() -> Error {
 pub(crate) fn has_line_end(words: &str) -> bool {
     words.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
 }
+
+/// The first word of a command, in capitals, and what follows it with the blanks between.
+pub(crate) fn split_verb(line: &[u8]) -> (Vec<u8>, &[u8]) {
+    let end = line
+        .iter()
+        .position(|byte| *byte == b' ')
+        .unwrap_or(line.len());
+    let (verb, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
+    (verb.to_ascii_uppercase(), rest)
+}

@@ -31,6 +31,8 @@ pub(crate) enum Continuation {
     SameCode,
     /// Anything, until the code and a space come (RFC 959 section 4.2).
     Anything,
+    /// There are none: a reply is one line, and a block behind it is something else (RFC 3977 section 3.2).
+    None,
 }
 
 /// Reads replies.
@@ -50,12 +52,19 @@ impl Replies {
         }
     }
 
+    /// The next line of a block behind a reply, as it is.
+    pub(crate) fn next_line(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
+        self.lines.next(plain)
+    }
+
     /// The next reply, consumed to its last byte; `None` if it is not complete.
     pub(crate) fn next(&mut self, plain: &mut Plain) -> Result<Option<Reply>, Error> {
         while let Some(line) = self.lines.next(plain)? {
             let parsed = parse(&line);
             let Some(reply) = &mut self.partial else {
-                let (code, last, text) = parsed.ok_or_else(|| malformed("reply", &line))?;
+                let (code, last, text) = parsed
+                    .filter(|(_, last, _)| *last || self.continuation != Continuation::None)
+                    .ok_or_else(|| malformed("reply", &line))?;
                 let reply = Reply {
                     code,
                     lines: vec![text.to_vec()],
@@ -66,8 +75,13 @@ impl Replies {
                 self.partial = Some(reply);
                 continue;
             };
+            let belongs = match self.continuation {
+                Continuation::SameCode => true,
+                // "followed immediately by Space": the code alone is text.
+                _ => line.get(3) == Some(&b' '),
+            };
             match parsed {
-                Some((code, last, text)) if code == reply.code && (last || self.continuation == Continuation::SameCode) => {
+                Some((code, last, text)) if code == reply.code && belongs => {
                     reply.lines.push(text.to_vec());
                     if last {
                         return Ok(self.partial.take());

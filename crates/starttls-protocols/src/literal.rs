@@ -1,0 +1,136 @@
+use starttls_core::{Error, Misbehaviour, Plain, Refusal};
+
+use crate::line::{LineEnd, Lines, MAX_LINE};
+
+/// The longest literal. Before TLS there is a reason for none; they are read so that what is in them is not taken for lines.
+pub(crate) const MAX_LITERAL: usize = MAX_LINE;
+
+/// A message of IMAP or ManageSieve: one line, or several with literals between them.
+#[derive(Debug, Default)]
+pub(crate) struct Message {
+    /// Without line ends: always one more than there are literals.
+    pub(crate) lines: Vec<Vec<u8>>,
+    pub(crate) literals: Vec<Vec<u8>>,
+}
+
+impl Message {
+    pub(crate) fn first_line(&self) -> &[u8] {
+        self.lines.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// All of it, for those who want to read it.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let mut text = self.first_line().to_vec();
+        for (literal, line) in self.literals.iter().zip(self.lines.iter().skip(1)) {
+            text.extend_from_slice(b"\r\n");
+            text.extend_from_slice(literal);
+            text.extend_from_slice(line);
+        }
+        Refusal::new(None, &text)
+    }
+
+    pub(crate) fn unexpected(&self) -> Error {
+        Misbehaviour::Unexpected(self.refusal()).into()
+    }
+
+    pub(crate) fn goodbye(&self) -> Error {
+        Misbehaviour::Goodbye(self.refusal()).into()
+    }
+}
+
+/// Reads messages.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    lines: Lines,
+    may_have_literals: fn(&[u8]) -> bool,
+    partial: Message,
+    /// The size of the literal that comes next.
+    announced: Option<usize>,
+}
+
+impl Messages {
+    /// `may_have_literals` tells from the first line of a message, since free text may end like the announcement of a literal.
+    pub(crate) fn new(may_have_literals: fn(&[u8]) -> bool) -> Self {
+        Self {
+            lines: Lines::new(LineEnd::CrLf),
+            may_have_literals,
+            partial: Message::default(),
+            announced: None,
+        }
+    }
+
+    /// The next message, consumed to its last byte; `None` if it is not complete.
+    pub(crate) fn next(&mut self, plain: &mut Plain) -> Result<Option<Message>, Error> {
+        loop {
+            if let Some(size) = self.announced {
+                let Some(literal) = plain.peek().get(..size) else {
+                    return Ok(None);
+                };
+                self.partial.literals.push(literal.to_vec());
+                plain.consume(size);
+                self.announced = None;
+            }
+            let Some(line) = self.lines.next(plain)? else {
+                return Ok(None);
+            };
+            let first = self.partial.lines.first().unwrap_or(&line);
+            let announced = announced(&line).filter(|_| (self.may_have_literals)(first));
+            self.partial.lines.push(line);
+            match announced {
+                None => return Ok(Some(std::mem::take(&mut self.partial))),
+                Some(size) if size <= MAX_LITERAL => self.announced = Some(size),
+                Some(_) => {
+                    return Err(Misbehaviour::TooLong {
+                        what: "literal",
+                        limit: MAX_LITERAL,
+                    }
+                    .into());
+                }
+            }
+        }
+    }
+}
+
+/// The size in `{n}` or `{n+}` at the end of a line (RFC 9051 section 4.3, RFC 5804 section 4).
+pub(crate) fn announced(line: &[u8]) -> Option<usize> {
+    let inner = line.strip_suffix(b"}")?;
+    let open = inner.iter().rposition(|byte| *byte == b'{')?;
+    let digits = inner.get(open..)?.strip_prefix(b"{")?;
+    let digits = digits.strip_suffix(b"+").unwrap_or(digits);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // More digits than fit are more bytes than are taken.
+    Some(
+        std::str::from_utf8(digits)
+            .ok()?
+            .parse()
+            .unwrap_or(usize::MAX),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements() {
+        assert_eq!(announced(b"OK {5}"), Some(5));
+        assert_eq!(announced(b"OK {5+}"), Some(5));
+        assert_eq!(announced(b"{0}"), Some(0));
+        assert_eq!(announced(b"{99999999999999999999999}"), Some(usize::MAX));
+        for none in [
+            &b"OK {}"[..],
+            b"{+}",
+            b"{5} ",
+            b"5}",
+            b"{-5}",
+            b"{5++}",
+            b"\"{5}\"",
+            b"}",
+            b"",
+        ] {
+            assert_eq!(announced(none), None);
+        }
+    }
+}
