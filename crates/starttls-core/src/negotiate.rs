@@ -149,6 +149,15 @@ pub enum Output {
 
 /// A negotiation and the handshake behind it, as one machine: one loop, one `match`.
 ///
+/// The role is part of the types: a client's dialogue with a server's connection does not compile.
+///
+/// ```compile_fail,E0308
+/// # use starttls_core::{Negotiator, Upgrade};
+/// # fn f(client: Box<dyn Negotiator<Tls = rustls::ClientConnection>>, server: rustls::ServerConnection) {
+/// let _ = Upgrade::new(client, server);
+/// # }
+/// ```
+///
 /// ```no_run
 /// # fn connection() -> rustls::ClientConnection { unimplemented!() }
 /// # fn recv(_: &mut [u8]) -> usize { 0 }

@@ -123,6 +123,16 @@ impl Plain {
     /// `connection` is a `rustls::ClientConnection` or a `rustls::ServerConnection`; certificates, ALPN, resumption are whatever its
     /// configuration says. For protocols in which the peer waits for a go-ahead, which is nearly all of them.
     ///
+    /// Nothing can be said in plaintext any more (rule S4): this does not compile.
+    ///
+    /// ```compile_fail,E0382
+    /// # fn f(plain: starttls_core::Plain, connection: rustls::ClientConnection) -> Result<(), starttls_core::Error> {
+    /// let mut plain = plain;
+    /// let tls = plain.start_tls(connection)?;
+    /// plain.write_all(b"PASS secret")?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::UnreadPlaintext`] if anything was received that is not consumed: the connection must then be given up.
     pub fn start_tls(self, connection: impl Into<Connection>) -> Result<Tls, Error> {
