@@ -45,7 +45,7 @@ pub trait Secured: Talk {
     /// What was negotiated.
     fn connection(&self) -> &Connection;
     /// Sends `close_notify`.
-    async fn close(&mut self) -> Result<()>;
+    async fn hang_up(&mut self) -> Result<()>;
 }
 
 /// Both sides must agree on this.
@@ -81,7 +81,7 @@ pub async fn client<P: Plain>(
     println!("client: TLS is up, {}", negotiated(tls.connection()));
     ask(&mut tls, "encrypted", "PING", "PONG").await?;
     tls.say("QUIT").await?;
-    tls.close().await?;
+    tls.hang_up().await?;
     match tls.line().await {
         Ok(None) => println!("client: the server closed cleanly"),
         Ok(Some(words)) => bail!("{words:?} behind QUIT"),
@@ -132,5 +132,5 @@ async fn secured(mut tls: impl Secured) -> Result<()> {
             _ => tls.say("ERROR").await?,
         }
     }
-    tls.close().await
+    tls.hang_up().await
 }

@@ -1,6 +1,5 @@
 //! The runtimes, each bound to the dialogue, and the same program on any of them.
 
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -16,6 +15,10 @@ pub enum Runtime {
     /// tokio.
     #[default]
     Tokio,
+    /// smol.
+    Smol,
+    /// async-std.
+    AsyncStd,
 }
 
 /// Binds the streams of one runtime to the dialogue. Their methods have the same names everywhere, with `.await` or without.
@@ -41,7 +44,7 @@ macro_rules! bind {
                 self.connection()
             }
 
-            async fn close(&mut self) -> Result<()> {
+            async fn hang_up(&mut self) -> Result<()> {
                 Ok(self.$close()$($wait)*?)
             }
         }
@@ -62,6 +65,50 @@ macro_rules! bind {
     };
 }
 
+/// The programs on one async runtime, from what differs: how to connect, listen, run and spawn.
+macro_rules! programs {
+    (connect: $connect:expr, listen: $listen:expr, run: $run:expr, spawn: $spawn:expr) => {
+        pub(super) fn client(
+            address: SocketAddr,
+            config: Arc<ClientConfig>,
+            name: ServerName<'static>,
+            go_ahead: GoAhead,
+        ) -> Result<()> {
+            $run(async {
+                let plain = PlainStream::new($connect(address).await?);
+                dialogue::client(plain, config, name, go_ahead).await
+            })
+        }
+
+        pub(super) fn serve_one(
+            listener: TcpListener,
+            config: Arc<ServerConfig>,
+            go_ahead: GoAhead,
+        ) -> Result<()> {
+            $run(async {
+                let (socket, _) = $listen(listener)?.accept().await?;
+                dialogue::server(PlainStream::new(socket), config, go_ahead).await
+            })
+        }
+
+        pub(super) fn serve(
+            listener: TcpListener,
+            config: Arc<ServerConfig>,
+            go_ahead: GoAhead,
+        ) -> Result<()> {
+            $run(async {
+                let listener = $listen(listener)?;
+                loop {
+                    let (socket, _) = listener.accept().await?;
+                    let served =
+                        dialogue::server(PlainStream::new(socket), config.clone(), go_ahead);
+                    $spawn(async { report(served.await) });
+                }
+            })
+        }
+    };
+}
+
 mod on_tokio {
     use super::*;
     use starttls_tokio::{PlainStream, TlsStream};
@@ -70,52 +117,45 @@ mod on_tokio {
 
     bind!(PlainStream<TcpStream>, TlsStream<TcpStream>, shutdown, (.await));
 
-    pub(super) fn client(
-        address: SocketAddr,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-        go_ahead: GoAhead,
-    ) -> Result<()> {
-        run(async {
-            let plain = PlainStream::new(TcpStream::connect(address).await?);
-            dialogue::client(plain, config, name, go_ahead).await
-        })
-    }
+    programs!(
+        connect: TcpStream::connect,
+        listen: |listener: TcpListener| {
+            listener.set_nonblocking(true)?;
+            anyhow::Ok(tokio::net::TcpListener::from_std(listener)?)
+        },
+        run: |work| tokio::runtime::Runtime::new()?.block_on(work),
+        spawn: |work| drop(tokio::spawn(work))
+    );
+}
 
-    pub(super) fn serve_one(
-        listener: TcpListener,
-        config: Arc<ServerConfig>,
-        go_ahead: GoAhead,
-    ) -> Result<()> {
-        run(async {
-            let (socket, _) = ours(listener)?.accept().await?;
-            dialogue::server(PlainStream::new(socket), config, go_ahead).await
-        })
-    }
+mod on_smol {
+    use super::*;
+    use futures_util::{AsyncBufReadExt, AsyncWriteExt};
+    use smol::net::TcpStream;
+    use starttls_smol::{PlainStream, TlsStream};
 
-    pub(super) fn serve(
-        listener: TcpListener,
-        config: Arc<ServerConfig>,
-        go_ahead: GoAhead,
-    ) -> Result<()> {
-        run(async {
-            let listener = ours(listener)?;
-            loop {
-                let (socket, _) = listener.accept().await?;
-                let served = dialogue::server(PlainStream::new(socket), config.clone(), go_ahead);
-                tokio::spawn(async { report(served.await) });
-            }
-        })
-    }
+    bind!(PlainStream<TcpStream>, TlsStream<TcpStream>, close, (.await));
+    programs!(
+        connect: TcpStream::connect,
+        listen: |listener: TcpListener| anyhow::Ok(smol::net::TcpListener::from(smol::Async::new(listener)?)),
+        run: smol::block_on,
+        spawn: |work| smol::spawn(work).detach()
+    );
+}
 
-    fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
-        tokio::runtime::Runtime::new()?.block_on(work)
-    }
+mod on_async_std {
+    use super::*;
+    use async_std::net::TcpStream;
+    use futures_util::{AsyncBufReadExt, AsyncWriteExt};
+    use starttls_async_std::{PlainStream, TlsStream};
 
-    fn ours(listener: TcpListener) -> Result<tokio::net::TcpListener> {
-        listener.set_nonblocking(true)?;
-        Ok(listener.try_into()?)
-    }
+    bind!(PlainStream<TcpStream>, TlsStream<TcpStream>, close, (.await));
+    programs!(
+        connect: TcpStream::connect,
+        listen: |listener: TcpListener| anyhow::Ok(async_std::net::TcpListener::from(listener)),
+        run: async_std::task::block_on,
+        spawn: |work| drop(async_std::task::spawn(work))
+    );
 }
 
 fn report(result: Result<()>) {
@@ -135,6 +175,8 @@ impl Runtime {
     ) -> Result<()> {
         match self {
             Self::Tokio => on_tokio::client(address, config, name, go_ahead),
+            Self::Smol => on_smol::client(address, config, name, go_ahead),
+            Self::AsyncStd => on_async_std::client(address, config, name, go_ahead),
         }
     }
 
@@ -147,6 +189,8 @@ impl Runtime {
     ) -> Result<()> {
         match self {
             Self::Tokio => on_tokio::serve_one(listener, config, go_ahead),
+            Self::Smol => on_smol::serve_one(listener, config, go_ahead),
+            Self::AsyncStd => on_async_std::serve_one(listener, config, go_ahead),
         }
     }
 
@@ -159,6 +203,8 @@ impl Runtime {
     ) -> Result<()> {
         match self {
             Self::Tokio => on_tokio::serve(listener, config, go_ahead),
+            Self::Smol => on_smol::serve(listener, config, go_ahead),
+            Self::AsyncStd => on_async_std::serve(listener, config, go_ahead),
         }
     }
 }

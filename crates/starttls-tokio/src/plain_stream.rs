@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHal
 use tokio::time::Instant;
 
 use crate::accepted::Accepted;
-use crate::stream::Stream;
+use crate::stream::{Bridge, Stream};
 use crate::tls_stream::TlsStream;
 
 /// A connection in its plaintext phase, to be upgraded.
@@ -334,8 +334,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PlainStream<IO> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().inner.poll(Side::Write, cx, |driver, io| {
-            driver.flush(io)?;
-            io.shutdown()
+            driver.shutdown(io, Bridge::shutdown)
         })
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHal
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::plain_stream::PlainStream;
-use crate::stream::Stream;
+use crate::stream::{Bridge, Stream};
 
 /// A connection in its TLS phase.
 ///
@@ -168,17 +168,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { inner, closing } = self.get_mut();
         let closed = inner.poll(Side::Write, cx, |driver, io| {
-            let closed = driver.close(io);
-            if matches!(&closed, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                return closed;
-            }
-            // The transport ends here however TLS has ended.
-            let shut = io.shutdown();
-            if matches!(&shut, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                shut
-            } else {
-                closed.and(shut)
-            }
+            driver.shutdown(io, Bridge::shutdown)
         });
         if closed.is_ready() {
             *closing = None;

@@ -9,7 +9,7 @@ use starttls_stream::core::{Boundary, Limits, Negotiator, Plain};
 use starttls_stream::{Deadlines, Driver, Error, Negotiation, Side, rustls};
 
 use super::accepted::Accepted;
-use super::stream::Stream;
+use super::stream::{Bridge, Stream};
 use super::tls_stream::TlsStream;
 use crate::Timer;
 use crate::timer::Deadline;
@@ -334,8 +334,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> AsyncWrite for PlainStream<IO
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().inner.poll(Side::Write, cx, |driver, io| {
-            driver.flush(io)?;
-            io.close()
+            driver.shutdown(io, Bridge::close)
         })
     }
 }

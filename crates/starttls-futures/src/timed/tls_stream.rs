@@ -9,7 +9,7 @@ use starttls_stream::core::Tls;
 use starttls_stream::{Deadlines, Driver, Error, Side, rustls};
 
 use super::plain_stream::PlainStream;
-use super::stream::Stream;
+use super::stream::{Bridge, Stream};
 use crate::Timer;
 use crate::timer::Deadline;
 
@@ -166,17 +166,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> AsyncWrite for TlsStream<IO, 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { inner, closing } = self.get_mut();
         let closed = inner.poll(Side::Write, cx, |driver, io| {
-            let closed = driver.close(io);
-            if matches!(&closed, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                return closed;
-            }
-            // The transport ends here however TLS has ended.
-            let shut = io.close();
-            if matches!(&shut, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                shut
-            } else {
-                closed.and(shut)
-            }
+            driver.shutdown(io, Bridge::close)
         });
         if closed.is_ready() {
             *closing = None;

@@ -149,3 +149,11 @@ fn retry<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 fn would_block<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
+
+/// A socket that the peer has left already cannot be shut down, and need not be.
+fn unless_gone(ended: io::Result<()>) -> io::Result<()> {
+    match ended {
+        Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
+        other => other,
+    }
+}

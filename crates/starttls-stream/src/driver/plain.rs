@@ -6,7 +6,7 @@ use starttls_core::{
     Accepting, Boundary, Incoming, Limits, Negotiator, Plain, Progress, Tls, rustls,
 };
 
-use super::{Driver, Link, again, protocol, would_block};
+use super::{Driver, Link, again, protocol, unless_gone, would_block};
 use crate::Error;
 
 impl Driver<Plain> {
@@ -75,6 +75,19 @@ impl Driver<Plain> {
             }
             self.flush(io)?;
         }
+    }
+
+    /// Sends everything, then ends the stream for writing, by `end`.
+    ///
+    /// # Errors
+    /// Those of the stream and of `end`.
+    pub fn shutdown<IO: Read + Write>(
+        &mut self,
+        io: &mut IO,
+        end: impl FnOnce(&mut IO) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.flush(io)?;
+        unless_gone(end(io))
     }
 
     /// Runs a negotiator until it is done, or fails and what it had to say was sent.

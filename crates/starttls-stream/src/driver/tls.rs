@@ -2,7 +2,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use starttls_core::{Incoming, Misuse, Phase, Plain, Tls};
 
-use super::{Driver, Link, protocol, would_block};
+use super::{Driver, Link, protocol, unless_gone, would_block};
 
 impl Driver<Tls> {
     /// TLS from the first byte, where there is nothing to negotiate.
@@ -124,6 +124,27 @@ impl Driver<Tls> {
             return Err(self.fail(io));
         }
         self.flush(io)
+    }
+
+    /// Ends our side and then the stream's, by `end`, however TLS has ended.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close), and those of `end`.
+    pub fn shutdown<IO: Read + Write>(
+        &mut self,
+        io: &mut IO,
+        end: impl FnOnce(&mut IO) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let closed = self.close(io);
+        if would_block(&closed) {
+            return closed;
+        }
+        let ended = unless_gone(end(io));
+        if would_block(&ended) {
+            ended
+        } else {
+            closed.and(ended)
+        }
     }
 
     /// Ends both sides: sends `close_notify` and waits for the peer's. Then [`into_plain`](Self::into_plain) is possible.
