@@ -3,3 +3,8 @@
 pub mod certs;
 pub mod harness;
 pub mod memory;
+
+/// The examples in the front page are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use starttls_core::rustls::{ServerConfig, ServerConnection};
-use starttls_core::{Error, Incoming, Limits, Misbehaviour, Phase, Plain, Tls};
+use starttls_core::{Boundary, Error, Incoming, Limits, Misbehaviour, Phase, Plain, Progress, Tls};
 use starttls_protocols::smtp;
 use starttls_tests::certs::{
     SERVER, VERSIONS, client, client_config_with, client_of, pair_of, server, server_of,
@@ -38,6 +38,23 @@ fn a_negotiation_has_a_limit_for_lines_for_their_number_and_for_all() {
         }
     };
     assert_eq!(end, too_long("negotiation", 65_536));
+}
+
+/// The limit is for the negotiation, not for what was said before it.
+#[test]
+fn a_long_plaintext_session_can_still_be_upgraded() {
+    let mut plain = Plain::new();
+    for _ in 0..100 {
+        give(&mut plain, &[b'x'; 1_000], usize::MAX);
+        plain.consume(1_000);
+    }
+    let mut client = smtp::Client::at_command();
+    assert_eq!(plain.negotiate(&mut client), Ok(Progress::NeedInput));
+    give(&mut plain, b"220 go\r\n", 1);
+    assert_eq!(
+        plain.negotiate(&mut client),
+        Ok(Progress::Done(Boundary::Exact))
+    );
 }
 
 /// TLS 1.3 tickets: rustls has no limit for them.

@@ -92,22 +92,27 @@ impl Plain {
         &mut self,
         negotiator: &mut N,
     ) -> Result<Progress, Error> {
-        let progress = negotiator.advance(self)?;
-        if progress == Progress::NeedInput {
-            let limit = self.wire.limits.negotiation;
-            // A full buffer of which the negotiator wants more would never end.
-            if self.total_received() > limit as u64 || !(self.is_eof() || self.wants_input()) {
-                return Err(Misbehaviour::TooLong {
-                    what: "negotiation",
-                    limit,
-                }
-                .into());
-            }
-            if self.is_eof() {
-                return Err(Error::Truncated(Stage::Negotiation));
-            }
+        let began = *self.negotiating_since.get_or_insert(self.total_consumed());
+        let progress = negotiator.advance(self);
+        if progress != Ok(Progress::NeedInput) {
+            self.negotiating_since = None;
+            return progress;
         }
-        Ok(progress)
+        let limit = self.wire.limits.negotiation;
+        // A full buffer of which the negotiator wants more would never end.
+        if self.total_received().saturating_sub(began) > limit as u64
+            || !(self.is_eof() || self.wants_input())
+        {
+            return Err(Misbehaviour::TooLong {
+                what: "negotiation",
+                limit,
+            }
+            .into());
+        }
+        if self.is_eof() {
+            return Err(Error::Truncated(Stage::Negotiation));
+        }
+        progress
     }
 
     /// The boundary that a negotiator has found, if nothing is there that must not be.

@@ -30,6 +30,8 @@ pub struct Plain {
     pub(crate) wire: Wire,
     received: u64,
     consumed: u64,
+    /// What was consumed when the negotiation under way began.
+    pub(crate) negotiating_since: Option<u64>,
 }
 
 impl Plain {
@@ -54,6 +56,7 @@ impl Plain {
         Self {
             received: wire.input.len() as u64,
             consumed: 0,
+            negotiating_since: None,
             wire,
         }
     }
@@ -94,6 +97,10 @@ impl Plain {
     /// All the plaintext received so far, consumed or not, in bytes.
     pub fn total_received(&self) -> u64 {
         self.received
+    }
+
+    pub(crate) fn total_consumed(&self) -> u64 {
+        self.consumed
     }
 
     /// Queues as much of `data` as there is room for and returns how much that was.
