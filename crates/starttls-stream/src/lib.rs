@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
-#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accepted;
+pub use accepted::Accepted;
 
 mod deadlines;
 pub use deadlines::Deadlines;
@@ -9,6 +11,23 @@ pub use driver::{Driver, Negotiation};
 
 mod error;
 pub use error::Error;
+
+mod halves;
+pub use halves::{ReadHalf, ReuniteError, WriteHalf};
+
+mod plain_stream;
+pub use plain_stream::{Negotiated, Opportunistic, Parts, PlainStream};
+
+mod stream;
+
+mod tls_stream;
+pub use tls_stream::TlsStream;
+
+mod transport;
+pub use transport::{Duplicate, Transport, Untimed};
+
+mod upgradeable;
+pub use upgradeable::UpgradeableStream;
 
 mod wakers;
 pub use wakers::{Side, Wakers, blocking};

@@ -104,6 +104,11 @@ impl<P: Phase> Driver<P> {
         Ok(())
     }
 
+    /// Writing has failed where it was not seen from here.
+    pub(crate) fn fail_writing(&mut self, error: io::Error) {
+        let _ = self.note_write(Err(error));
+    }
+
     /// Sends everything, then receives once: what to do when a phase needs input. What arrives counts more than a failure to send, since the
     /// peer may have said why it hung up.
     fn exchange(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
@@ -137,7 +142,7 @@ fn protocol(error: &starttls_core::Error) -> io::Error {
     Error::from(error.clone()).into()
 }
 
-fn retry<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn retry<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match attempt() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -146,7 +151,7 @@ fn retry<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-fn would_block<T>(result: &io::Result<T>) -> bool {
+pub(crate) fn would_block<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
