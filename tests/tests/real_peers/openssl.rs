@@ -47,3 +47,61 @@ fn smtp_server_with_one_version_refuses_the_other() {
         "alert protocol version",
     );
 }
+
+/// S22: both sides see the same channel binding.
+#[test]
+fn the_exporter_is_the_same_on_both_sides() {
+    use starttls_core::rustls::pki_types::pem::PemObject;
+    use starttls_core::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use starttls_core::rustls::{ServerConfig, ServerConnection};
+
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(file("server.pem")).unwrap()],
+            PrivateKeyDer::from_pem_file(file("server.key")).unwrap(),
+        )
+        .unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let ours = runtime.spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let tls = starttls_tokio::PlainStream::new(socket)
+            .upgrade(
+                starttls_protocols::smtp::Server::new("localhost"),
+                ServerConnection::new(config.into()).unwrap(),
+            )
+            .await
+            .unwrap();
+        tls.tls_exporter().unwrap()
+    });
+    // Without `-brief`, which leaves the keying material out.
+    let mut client = Command::new("openssl");
+    client
+        .args([
+            "s_client",
+            "-starttls",
+            "smtp",
+            "-connect",
+            &format!("127.0.0.1:{port}"),
+        ])
+        .args([
+            "-keymatexport",
+            "EXPORTER-Channel-Binding",
+            "-keymatexportlen",
+            "32",
+        ])
+        .arg("-CAfile")
+        .arg(file("ca.pem"));
+    let (_, said) = crate::support::run(&mut client);
+    let ours: String = runtime
+        .block_on(ours)
+        .unwrap()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    assert!(said.contains(&ours), "{ours} is not in\n{said}");
+}

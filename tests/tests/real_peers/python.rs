@@ -35,6 +35,8 @@ fn our_client(port: u16, arguments: &[&str]) -> Command {
     client
 }
 
+const RUNTIMES: [&str; 3] = ["tokio", "smol", "async-std"];
+
 const DONE: [&str; 3] = [
     "plaintext, STARTTLS -> OK",
     "TLS is up",
@@ -42,9 +44,24 @@ const DONE: [&str; 3] = [
 ];
 
 #[test]
-fn our_client_to_its_server() {
+fn our_client_to_its_server_on_every_runtime() {
     let server = asyncio_server(&[]);
-    must_say(&mut our_client(server.port, &[]), &DONE);
+    for runtime in RUNTIMES {
+        must_say(&mut our_client(server.port, &["--runtime", runtime]), &DONE);
+    }
+}
+
+#[test]
+fn its_client_to_our_server_on_every_runtime() {
+    for runtime in RUNTIMES {
+        let server = Server::ours("server", &["--runtime", runtime]);
+        must_say(&mut asyncio_client(server.port, &[]), &["closed"]);
+    }
+}
+
+#[test]
+fn our_client_to_its_server_with_each_version() {
+    let server = asyncio_server(&[]);
     must_say(
         &mut our_client(server.port, &["--tls", "1.2"]),
         &["TLSv1_2"],
@@ -56,9 +73,8 @@ fn our_client_to_its_server() {
 }
 
 #[test]
-fn its_client_to_our_server() {
+fn its_client_to_our_server_with_each_version() {
     let server = Server::ours("server", &[]);
-    must_say(&mut asyncio_client(server.port, &[]), &["closed"]);
     must_say(
         &mut asyncio_client(server.port, &["--tls-max", "1.2"]),
         &["TLSv1.2"],
