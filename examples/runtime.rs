@@ -19,6 +19,8 @@ pub enum Runtime {
     Smol,
     /// async-std.
     AsyncStd,
+    /// Threads and blocking sockets.
+    Blocking,
 }
 
 /// Binds the streams of one runtime to the dialogue. Their methods have the same names everywhere, with `.await` or without.
@@ -158,6 +160,57 @@ mod on_async_std {
     );
 }
 
+mod on_threads {
+    use super::*;
+    use starttls_stream::{PlainStream, TlsStream};
+    use std::io::{BufRead, Write};
+    use std::net::TcpStream;
+
+    bind!(PlainStream<TcpStream>, TlsStream<TcpStream>, shutdown, ());
+
+    pub(super) fn client(
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        go_ahead: GoAhead,
+    ) -> Result<()> {
+        let plain = PlainStream::new(TcpStream::connect(address)?);
+        run(dialogue::client(plain, config, name, go_ahead))
+    }
+
+    pub(super) fn serve_one(
+        listener: TcpListener,
+        config: Arc<ServerConfig>,
+        go_ahead: GoAhead,
+    ) -> Result<()> {
+        let (socket, _) = listener.accept()?;
+        run(dialogue::server(PlainStream::new(socket), config, go_ahead))
+    }
+
+    pub(super) fn serve(
+        listener: TcpListener,
+        config: Arc<ServerConfig>,
+        go_ahead: GoAhead,
+    ) -> Result<()> {
+        loop {
+            let (socket, _) = listener.accept()?;
+            let config = config.clone();
+            std::thread::spawn(move || {
+                report(run(dialogue::server(
+                    PlainStream::new(socket),
+                    config,
+                    go_ahead,
+                )));
+            });
+        }
+    }
+
+    /// A dialogue that blocks wherever others wait is done when it is polled once.
+    fn run(dialogue: impl Future<Output = Result<()>>) -> Result<()> {
+        smol::block_on(dialogue)
+    }
+}
+
 fn report(result: Result<()>) {
     if let Err(error) = result {
         println!("server: {error:#}");
@@ -177,6 +230,7 @@ impl Runtime {
             Self::Tokio => on_tokio::client(address, config, name, go_ahead),
             Self::Smol => on_smol::client(address, config, name, go_ahead),
             Self::AsyncStd => on_async_std::client(address, config, name, go_ahead),
+            Self::Blocking => on_threads::client(address, config, name, go_ahead),
         }
     }
 
@@ -191,6 +245,7 @@ impl Runtime {
             Self::Tokio => on_tokio::serve_one(listener, config, go_ahead),
             Self::Smol => on_smol::serve_one(listener, config, go_ahead),
             Self::AsyncStd => on_async_std::serve_one(listener, config, go_ahead),
+            Self::Blocking => on_threads::serve_one(listener, config, go_ahead),
         }
     }
 
@@ -205,6 +260,7 @@ impl Runtime {
             Self::Tokio => on_tokio::serve(listener, config, go_ahead),
             Self::Smol => on_smol::serve(listener, config, go_ahead),
             Self::AsyncStd => on_async_std::serve(listener, config, go_ahead),
+            Self::Blocking => on_threads::serve(listener, config, go_ahead),
         }
     }
 }

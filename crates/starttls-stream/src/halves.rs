@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use starttls_core::{Error as CoreError, Misuse, Tls};
 
-use crate::driver::{retry, would_block};
+use crate::driver::{retry, unless_gone, would_block};
 use crate::stream::{Stream, Timed, from_now, is_timeout};
 use crate::{Deadlines, Driver, Duplicate, Error, TlsStream};
 
@@ -208,7 +208,7 @@ impl<IO: Duplicate> WriteHalf<IO> {
             return closed;
         }
         // The transport ends here however TLS has ended.
-        let shut = lock(&self.shared.outlet).io.shutdown_write();
+        let shut = unless_gone(lock(&self.shared.outlet).io.shutdown_write());
         closed.and(shut.map_err(Error::from))
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 use rustls::Connection;
 use starttls_core::{Boundary, Limits, Negotiator, Plain, rustls};
 
-use crate::stream::Stream;
+use crate::stream::{Stream, Timed};
 use crate::{Accepted, Deadlines, Driver, Error, Negotiation, TlsStream, Transport};
 
 /// A blocking connection in its plaintext phase, to be upgraded.
@@ -181,8 +181,7 @@ impl<IO: Transport> PlainStream<IO> {
     pub fn shutdown(&mut self) -> Result<(), Error> {
         let until = self.inner.close_until();
         self.inner.run(until, |driver, io| {
-            driver.flush(io)?;
-            io.shutdown_write()
+            driver.shutdown(io, Timed::shutdown_write)
         })
     }
 

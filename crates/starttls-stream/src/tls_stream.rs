@@ -1,11 +1,11 @@
-use std::io::{self, BufRead, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use rustls::Connection;
 use starttls_core::{Tls, rustls};
 
 use crate::halves;
-use crate::stream::Stream;
+use crate::stream::{Stream, Timed};
 use crate::{Deadlines, Driver, Duplicate, Error, PlainStream, ReadHalf, Transport, WriteHalf};
 
 /// A blocking connection in its TLS phase.
@@ -83,13 +83,7 @@ impl<IO: Transport> TlsStream<IO> {
     pub fn shutdown(&mut self) -> Result<(), Error> {
         let until = self.inner.close_until();
         self.inner.run(until, |driver, io| {
-            let closed = driver.close(io);
-            if matches!(&closed, Err(error) if error.kind() == ErrorKind::WouldBlock) {
-                return closed;
-            }
-            // The transport ends here however TLS has ended.
-            let shut = io.shutdown_write();
-            closed.and(shut)
+            driver.shutdown(io, Timed::shutdown_write)
         })
     }
 

@@ -35,7 +35,7 @@ fn our_client(port: u16, arguments: &[&str]) -> Command {
     client
 }
 
-const RUNTIMES: [&str; 3] = ["tokio", "smol", "async-std"];
+const RUNTIMES: [&str; 4] = ["tokio", "smol", "async-std", "blocking"];
 
 const DONE: [&str; 3] = [
     "plaintext, STARTTLS -> OK",

@@ -156,7 +156,7 @@ pub(crate) fn would_block<T>(result: &io::Result<T>) -> bool {
 }
 
 /// A socket that the peer has left already cannot be shut down, and need not be.
-fn unless_gone(ended: io::Result<()>) -> io::Result<()> {
+pub(crate) fn unless_gone(ended: io::Result<()>) -> io::Result<()> {
     match ended {
         Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
         other => other,
