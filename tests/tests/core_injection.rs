@@ -1,6 +1,7 @@
 //! S1: bytes that were there before the boundary can never be read after it, whenever they arrive and whatever they look like.
 
 use hex_literal::hex;
+use proptest::prelude::*;
 use starttls_core::{Error, Incoming, Output, Phase, Plain, Tls, Upgrade};
 use starttls_protocols::smtp;
 use starttls_tests::certs::{client, server};
@@ -138,5 +139,37 @@ fn never_upgrades<N: starttls_core::Negotiator>(upgrade: &mut Upgrade<N>, wire: 
     };
     for _ in 0..3 {
         assert_eq!(upgrade.poll_output().unwrap_err(), error);
+    }
+}
+
+proptest! {
+    /// S3: what came in was used, or is refused, or goes to TLS; there is no fourth place.
+    #[test]
+    fn every_byte_is_accounted_for(
+        pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..20),
+        used in prop::collection::vec(0..400usize, 0..20),
+    ) {
+        let mut plain = Plain::new();
+        let mut used = used.into_iter();
+        let (mut received, mut consumed) = (Vec::new(), Vec::new());
+        for piece in &pieces {
+            give(&mut plain, piece, usize::MAX);
+            received.extend_from_slice(piece);
+            let n = used.next().unwrap_or(0).min(plain.peek().len());
+            consumed.extend_from_slice(&plain.peek()[..n]);
+            plain.consume(n);
+        }
+        let rest = &received[consumed.len()..];
+        prop_assert_eq!(&received[..consumed.len()], &consumed[..]);
+        prop_assert_eq!(plain.total_received(), received.len() as u64);
+        prop_assert_eq!(plain.peek(), rest);
+        match plain.start_tls(server()) {
+            Ok(_) => prop_assert!(rest.is_empty()),
+            Err(Error::UnreadPlaintext { count, sample }) => {
+                prop_assert_eq!(count, rest.len());
+                prop_assert_eq!(sample.as_bytes(), &rest[..rest.len().min(256)]);
+            }
+            Err(error) => prop_assert!(false, "{}", error),
+        }
     }
 }

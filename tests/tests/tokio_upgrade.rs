@@ -281,3 +281,18 @@ async fn the_go_ahead_leaves_before_tls_and_nothing_else_does() {
     assert_eq!(alert.len(), 7);
     assert_eq!(alert[..3], [0x15, 3, 3]);
 }
+
+/// S21: whom we speak to is what the caller said, not what the greeting says.
+#[tokio::test]
+async fn a_greeting_does_not_choose_the_name() {
+    let (here, there) = duplex(4096);
+    let elsewhere =
+        starttls_tests::certs::client_to(&starttls_tests::certs::CLIENT, "elsewhere.example");
+    let (ours, theirs) = tokio::join!(
+        PlainStream::new(here).upgrade(smtp::Client::new("me"), elsewhere),
+        // The certificate is for `localhost`, the greeting says the name that the client wants.
+        PlainStream::new(there).upgrade(smtp::Server::new("elsewhere.example"), server()),
+    );
+    assert!(matches!(ours, Err(Error::Protocol(CoreError::Tls(_)))));
+    assert!(matches!(theirs, Err(Error::Protocol(CoreError::Tls(_)))));
+}
