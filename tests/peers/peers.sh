@@ -11,7 +11,8 @@
 # DIR gets ca.pem (trust this), server.pem/server.key (ECDSA P-256; SAN DNS:localhost, IP:127.0.0.1),
 # rsa.pem/rsa.key (same names, RSA 2048) and client.pem/client.key (clientAuth). DIR must be a path that other
 # users may enter, shorter than ~70 characters (unix socket paths). PEERS_LEAF=rsa serves the RSA leaf instead.
-# PEERS_BASE (21000) moves every port; PEERS_HOME holds what `install` unpacks.
+# PEERS_BASE (21000) moves every port; PEERS_HOME holds what `install` unpacks. PEERS_TLS=off starts a server that has no
+# TLS on the same port, to see what it says to those who ask for it.
 # Logins: test / secret everywhere (postgres and mariadb too); LDAP cn=admin,dc=example,dc=com / secret.
 set -uo pipefail; ulimit -c 0        # inspircd dumps core whenever it is stopped
 HOME_=${PEERS_HOME:-/tmp/starttls-peers/opt}
@@ -148,13 +149,14 @@ do_stop() { # all get the signal first, then each gets ten seconds at most
 
 # ---------------------------------------------------------------- the servers
 rows() { sed 's/ | /\n/g' >"$1"; }       # standard input to a file, " | " standing for a line end
+if_tls() { [ "${PEERS_TLS:-on}" != off ] && echo "$1" || echo "${2:-}"; }     # if_tls ON [OFF]: the words for a server with TLS, or without
 start_postfix() {
   rows "$D/main.cf" <<C
 compatibility_level = 3.6 | queue_directory = $D/queue | data_directory = $D/data
 maillog_file = $D/maillog | maillog_file_prefixes = $D
 inet_interfaces = 127.0.0.1 | inet_protocols = ipv4 | mynetworks = 127.0.0.0/8 | smtpd_peername_lookup = no
 myhostname = localhost | mydestination = localhost | local_recipient_maps = | local_transport = discard: | alias_maps =
-smtpd_tls_security_level = may | smtpd_tls_auth_only = yes | smtpd_tls_chain_files = $KEY, $CERT | smtpd_tls_loglevel = 1
+smtpd_tls_security_level = $(if_tls may none) | smtpd_tls_auth_only = $(if_tls yes no) | smtpd_tls_chain_files = $KEY, $CERT | smtpd_tls_loglevel = 1
 C
   rows "$D/master.cf" <<C
 127.0.0.1:$(port postfix smtp) inet n - n - - smtpd
@@ -176,7 +178,7 @@ start_dovecot() {
   }
   rows "$D/dovecot.conf" <<C
 protocols = imap pop3 lmtp sieve submission | base_dir = $D/run | state_dir = $D/state | log_path = /dev/stderr
-ssl = required | ssl_cert = <$CERT | ssl_key = <$KEY | haproxy_trusted_networks = 127.0.0.0/8
+ssl = $(if_tls required no) | ssl_cert = <$CERT | ssl_key = <$KEY | haproxy_trusted_networks = 127.0.0.0/8
 first_valid_uid = 8 | mail_location = maildir:$D/mail/%u
 passdb { | driver = static | args = user=test password=secret | }
 userdb { | driver = static | args = uid=mail gid=mail home=$D/mail/%u allow_all_users=yes | }
@@ -196,7 +198,7 @@ start_slapd() {
   mkdir -p "$D/db"
   rows "$D/slapd.conf" <<C
 include /etc/ldap/schema/core.schema | pidfile $D/slapd.pid | modulepath /usr/lib/ldap | moduleload back_mdb
-TLSCACertificateFile $DIR/ca.pem | TLSCertificateFile $CERT | TLSCertificateKeyFile $KEY
+$(if_tls "TLSCACertificateFile $DIR/ca.pem | TLSCertificateFile $CERT | TLSCertificateKeyFile $KEY")
 database mdb | suffix "dc=example,dc=com" | rootdn "cn=admin,dc=example,dc=com" | rootpw secret | directory $D/db
 C
   printf 'dn: dc=example,dc=com\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n' |
@@ -212,7 +214,7 @@ start_postgres() {
   echo 'hostssl all all 127.0.0.1/32 scram-sha-256' >"$D/data/pg_hba.conf"
   echo INT >"$D/sig"       # fast shutdown
   as postgres "$bin/postgres" -D "$D/data" -p "$(port postgres)" -c listen_addresses=127.0.0.1 \
-    -c unix_socket_directories= -c fsync=off -c ssl=on -c ssl_cert_file="$D/cert.pem" -c ssl_key_file="$D/key.pem"
+    -c unix_socket_directories= -c fsync=off -c ssl=$(if_tls on off) -c ssl_cert_file="$D/cert.pem" -c ssl_key_file="$D/key.pem"
 }
 start_mariadb() {
   chown mysql "$D"
@@ -221,7 +223,7 @@ start_mariadb() {
   printf "CREATE USER test@'%%' IDENTIFIED BY 'secret';\nGRANT ALL ON *.* TO test@'%%';\n" >"$D/init.sql"
   launch mariadbd --no-defaults --user=mysql --datadir="$D/data" --socket="$D/sock" --pid-file="$D/mariadb.pid" \
     --bind-address=127.0.0.1 --port="$(port mariadb)" --skip-name-resolve --max-connect-errors=1000000 \
-    --require-secure-transport=ON --ssl-ca="$DIR/ca.pem" --ssl-cert="$CERT" --ssl-key="$KEY" --init-file="$D/init.sql"
+    --require-secure-transport=$(if_tls ON OFF) --$(if_tls ssl skip-ssl) --ssl-ca="$DIR/ca.pem" --ssl-cert="$CERT" --ssl-key="$KEY" --init-file="$D/init.sql"
 }
 start_vsftpd() {
   mkdir -p "$D/root" "$D/empty"; echo hello >"$D/root/hello.txt"
@@ -229,7 +231,7 @@ start_vsftpd() {
 background=NO | listen=YES | listen_address=127.0.0.1 | listen_port=$(port vsftpd)
 pasv_min_port=$((BASE + 500)) | pasv_max_port=$((BASE + 549)) | seccomp_sandbox=NO
 anonymous_enable=YES | no_anon_password=YES | anon_root=$D/root | secure_chroot_dir=$D/empty | vsftpd_log_file=$D/vsftpd.log
-ssl_enable=YES | allow_anon_ssl=YES | force_anon_logins_ssl=YES | force_anon_data_ssl=YES | require_ssl_reuse=NO
+ssl_enable=$(if_tls YES NO) | allow_anon_ssl=YES | force_anon_logins_ssl=YES | force_anon_data_ssl=YES | require_ssl_reuse=NO
 ssl_ciphers=HIGH | rsa_cert_file=$CERT | rsa_private_key_file=$KEY
 C
   launch vsftpd "$D/vsftpd.conf"
@@ -242,7 +244,7 @@ ModulePath $X/proftpd-mod-crypto/usr/lib/proftpd | LoadModule mod_tls.c | Server
 SocketBindTight on | DefaultAddress 127.0.0.1 | Port $(port proftpd) | PassivePorts $((BASE + 550)) $((BASE + 599))
 UseIPv6 off | UseReverseDNS off | User nobody | Group nogroup | DelayEngine off | WtmpLog off
 PidFile $D/proftpd.pid | ScoreboardFile $D/scoreboard | SystemLog $D/system.log | TLSLog $D/tls.log
-TLSEngine on | TLSRequired auth | TLSOptions NoSessionReuseRequired
+TLSEngine $(if_tls on off) | TLSRequired auth | TLSOptions NoSessionReuseRequired
 TLS${kind}CertificateFile $CERT | TLS${kind}CertificateKeyFile $KEY
 <Anonymous $D/root> | User ftp | UserAlias anonymous ftp | RequireValidShell off | <Limit LOGIN> | AllowAll | </Limit> | </Anonymous>
 C
@@ -256,8 +258,8 @@ daemonize = false; pidfile = "$D/prosody.pid"; data_path = "$D/data"
 log = { { levels = { min = "debug" }, to = "file", filename = "$D/prosody.log" } }
 interfaces = { "127.0.0.1" }; c2s_ports = { $(port prosody xmpp) }; s2s_ports = { $(port prosody xmpp-server) }
 c2s_direct_tls_ports = {}; s2s_direct_tls_ports = {}; http_ports = {}; https_ports = {}
-modules_enabled = { "tls", "saslauth", "roster", "disco", "ping", "dialback" }; modules_disabled = { "s2s_auth_certs" }
-c2s_require_encryption = true; s2s_require_encryption = true; s2s_secure_auth = false
+modules_enabled = { $(if_tls '"tls",') "saslauth", "roster", "disco", "ping", "dialback" }; modules_disabled = { "s2s_auth_certs" }
+c2s_require_encryption = $(if_tls true false); s2s_require_encryption = $(if_tls true false); s2s_secure_auth = false
 authentication = "internal_plain"; ssl = { certificate = "$CERT"; key = "$KEY" }
 VirtualHost "localhost"
 C
@@ -270,7 +272,7 @@ start_inspircd() {
 <bind address="127.0.0.1" port="$(port inspircd)" type="clients"> <pid file="$D/inspircd.pid">
 <connect allow="*" timeout="60" resolvehostnames="no" useident="no" commandrate="100000" threshold="1000" localmax="1000" globalmax="1000">
 <class name="none"> <type name="none" classes="none"> <log method="file" type="* -USERINPUT -USEROUTPUT" level="default" target="$D/inspircd.log">
-<dns enabled="no" server="127.0.0.1" sourceip="127.0.0.1"> <module name="ssl_gnutls"> <module name="starttls"> <starttls provider="gnutls">
+<dns enabled="no" server="127.0.0.1" sourceip="127.0.0.1"> <module name="ssl_gnutls"> $(if_tls '<module name="starttls"> <starttls provider="gnutls">')
 <sslprofile name="gnutls" provider="gnutls" cafile="$DIR/ca.pem" certfile="$CERT" keyfile="$KEY" hash="sha256">
 C
   launch inspircd --nofork --runasroot --config "$D/inspircd.conf"
@@ -281,7 +283,7 @@ start_nnrpd() { # the reader daemon alone: no innd, no articles; enough for CAPA
 mta: "/bin/true" | organization: peers | ovmethod: tradindexed | hismethod: hisv6 | domain: localhost | pathhost: news.localhost
 pathnews: $inn/usr/lib/news | pathbin: $inn/usr/lib/news/bin | pathfilter: $inn/etc/news/filter | pathetc: $D | pathdb: $D/db
 patharticles: $D/spool/articles | pathoverview: $D/spool/overview | pathspool: $D/spool | pathlog: $D/logs | pathrun: $D/run | pathtmp: $D/tmp
-tlscafile: $DIR/ca.pem | tlscapath: $DIR | tlscertfile: $CERT | tlskeyfile: $D/key.pem
+$(if_tls "tlscafile: $DIR/ca.pem | tlscapath: $DIR | tlscertfile: $CERT | tlskeyfile: $D/key.pem")
 C
   cp "$KEY" "$D/key.pem"; cp "$inn/etc/news/storage.conf" "$D/"; : >"$D/db/newsgroups"
   printf 'auth all { hosts: "*" default: "test" }\naccess all { users: "*" newsgroups: "*" access: RP }\n' >"$D/readers.conf"
@@ -293,16 +295,17 @@ C
   unset INNCONF LD_LIBRARY_PATH
 }
 pki() { mkdir -p "$D/pki"; cp "$DIR/ca.pem" "$D/pki/ca-cert.pem"; cp "$CERT" "$D/pki/server-cert.pem"; cp "$KEY" "$D/pki/server-key.pem"; }
-start_nbdkit() { pki; launch nbdkit -f -v -i 127.0.0.1 -p "$(port nbdkit)" --tls=require --tls-certificates="$D/pki" memory 1M; }
+start_nbdkit() { pki; launch nbdkit -f -v -i 127.0.0.1 -p "$(port nbdkit)" --tls=$(if_tls require off) --tls-certificates="$D/pki" memory 1M; }
 start_qemu_nbd() {
   pki; truncate -s 1M "$D/disk"
-  launch qemu-nbd --object "tls-creds-x509,id=tls0,endpoint=server,dir=$D/pki,verify-peer=no" --tls-creds tls0 \
+  local creds="--object tls-creds-x509,id=tls0,endpoint=server,dir=$D/pki,verify-peer=no --tls-creds tls0"
+  launch qemu-nbd $(if_tls "$creds") \
     -b 127.0.0.1 -p "$(port qemu-nbd)" -t -e 10 -x disk -f raw "$D/disk"
 }
 start_tigervnc() {
   local p; p=$(port tigervnc); mkdir -p "$D/home"
   launch env HOME="$D/home" Xtigervnc ":$((p % 30000))" -rfbport "$p" -interface 127.0.0.1 -nolisten unix -nolisten tcp \
-    -geometry 64x48 -depth 24 -SecurityTypes X509None -X509Cert "$CERT" -X509Key "$KEY" -Log '*:stderr:100'
+    -geometry 64x48 -depth 24 -SecurityTypes $(if_tls X509None None) -X509Cert "$CERT" -X509Key "$KEY" -Log '*:stderr:100'
 }
 start_origin() { launch openssl s_server -accept "127.0.0.1:$(port origin)" -www -quiet -cert "$CERT" -key "$KEY"; }
 need() { alive "$DIR/$1" || "$0" start "$1" "$DIR"; }   # another peer that this one forwards to

@@ -4,9 +4,13 @@
 
 mod curl;
 mod gnutls;
+mod inside;
 mod jetblack;
+mod nbdkit;
 mod openssl;
 mod postfix;
 mod python;
+mod qemu_nbd;
 mod support;
 mod swaks;
+mod tigervnc;

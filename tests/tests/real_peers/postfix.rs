@@ -1,65 +1,69 @@
 //! A real postfix: the library and the `smtp_client` example.
 
+use starttls_core::rustls::{CertificateError, ClientConnection, Error as TlsError};
 use starttls_protocols::smtp;
 use starttls_tokio::core::Error as CoreError;
-use starttls_tokio::rustls::{
-    CertificateError, ClientConnection, Error as TlsError, ProtocolVersion, version,
-};
-use starttls_tokio::{Error, PlainStream, TlsStream};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use starttls_tokio::{Error, TlsStream};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::inside::{
+    connect, declined, declined_on, inside, is_verified_in_each_version, refused_with,
+};
 use crate::support::{
-    ANY, client_config, client_config_of_2100, connection, example, file, must_fail, must_say, port,
+    Second, client_config, client_config_of_2100, connection, example, file, must_fail, must_say,
+    port,
 };
 
-async fn upgrade(connection: ClientConnection) -> Result<TlsStream<TcpStream>, Error> {
-    let socket = TcpStream::connect(("127.0.0.1", port(25)))
-        .await
-        .expect("postfix listens");
-    PlainStream::new(socket)
-        .upgrade(smtp::Client::new("localhost"), connection)
-        .await
+fn smtp() -> smtp::Client {
+    smtp::Client::new("localhost")
 }
 
-async fn ask(tls: &mut TlsStream<TcpStream>, command: &str) -> String {
-    tls.write_all(command.as_bytes()).await.unwrap();
-    tls.flush().await.unwrap();
-    let mut said = String::new();
-    loop {
-        let mut line = String::new();
-        assert!(
-            tls.read_line(&mut line).await.unwrap() > 0,
-            "the end after {said:?}"
-        );
-        said.push_str(&line);
-        if line.get(3..4) == Some(" ") {
-            return said;
-        }
-    }
+async fn upgrade(connection: ClientConnection) -> Result<TlsStream<TcpStream>, Error> {
+    connect(port(25)).await.upgrade(smtp(), connection).await
 }
 
 #[tokio::test]
-async fn each_version_alone_and_a_dialogue_inside() {
-    for (versions, expected) in [
-        (&[&version::TLS12][..], ProtocolVersion::TLSv1_2),
-        (&[&version::TLS13], ProtocolVersion::TLSv1_3),
-        (ANY, ProtocolVersion::TLSv1_3),
+async fn smtp_with_each_version() {
+    is_verified_in_each_version(port(25), smtp).await;
+}
+
+#[tokio::test]
+async fn smtp_and_a_mail_inside() {
+    let mut tls = inside(port(25), smtp()).await;
+    let capabilities = tls.ask("EHLO localhost").await;
+    assert!(capabilities.contains("PIPELINING") && !capabilities.contains("STARTTLS"));
+    for (command, code) in [
+        ("MAIL FROM:<a@localhost>", "250"),
+        ("RCPT TO:<test@localhost>", "250"),
+        ("DATA", "354"),
+        ("Subject: x\r\n\r\nx\r\n.", "250"),
+        ("QUIT", "221"),
     ] {
-        let mut tls = upgrade(connection(client_config(versions), "localhost"))
-            .await
-            .unwrap();
-        assert_eq!(tls.connection().protocol_version(), Some(expected));
-        let capabilities = ask(&mut tls, "EHLO localhost\r\n").await;
-        assert!(capabilities.contains("PIPELINING") && !capabilities.contains("STARTTLS"));
-        assert!(ask(&mut tls, "QUIT\r\n").await.starts_with("221"));
-        // postfix ends with a bare FIN once it has seen our close_notify, or before: told apart from a clean end, and harmless here.
-        tls.shutdown().await.unwrap();
-        match tls.read(&mut [0; 10]).await {
-            Ok(n) => assert_eq!(n, 0),
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof),
-        }
+        let answer = tls.ask(command).await;
+        assert!(answer.starts_with(code), "{command}: {answer}");
     }
+    // postfix ends with a bare FIN once it has seen our close_notify, or before.
+    tls.ends().await;
+}
+
+#[tokio::test]
+async fn smtp_without_tls_is_not_offered_and_refused() {
+    let second = Second::without_tls("postfix");
+    let reason = declined(second.port(25), smtp()).await;
+    assert_eq!(reason, CoreError::NotOffered);
+
+    let mut plain = connect(second.port(25)).await;
+    plain.write_all(b"EHLO localhost\r\n").await.unwrap();
+    plain.flush().await.unwrap();
+    let mut line = String::new();
+    while line.is_empty() || !line.starts_with("250 ") {
+        line.clear();
+        plain.read_line(&mut line).await.unwrap();
+        assert!(!line.contains("STARTTLS") && !line.is_empty());
+    }
+    let reason = declined_on(plain, smtp::Client::at_command()).await;
+    assert!(refused_with(&reason, 502, "not implemented"), "{reason:?}");
 }
 
 fn certificate_error(error: Error) -> CertificateError {
@@ -67,17 +71,6 @@ fn certificate_error(error: Error) -> CertificateError {
         Error::Protocol(CoreError::Tls(TlsError::InvalidCertificate(error))) => error,
         other => panic!("{other}"),
     }
-}
-
-#[tokio::test]
-async fn a_wrong_name_is_refused() {
-    let error = upgrade(connection(client_config(ANY), "other.example"))
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        certificate_error(error),
-        CertificateError::NotValidForNameContext { .. }
-    ));
 }
 
 #[tokio::test]

@@ -95,6 +95,58 @@ impl Drop for Server {
     }
 }
 
+/// A peer of `tests/peers/peers.sh` that a test starts for itself, with other settings than the one that runs already; it runs until this is dropped.
+pub(crate) struct Second {
+    name: &'static str,
+}
+
+impl Second {
+    /// Starts it. Only one of a name can run at a time.
+    pub(crate) fn start(name: &'static str, settings: &[(&str, &str)]) -> Self {
+        must_say(
+            Self::peers("start", name).envs(settings.iter().copied()),
+            &["started"],
+        );
+        Self { name }
+    }
+
+    /// Starts a server that has no TLS.
+    pub(crate) fn without_tls(name: &'static str) -> Self {
+        Self::start(name, &[("PEERS_TLS", "off")])
+    }
+
+    /// Its port, by the offset that `tests/peers/peers.sh` gives it.
+    pub(crate) fn port(&self, offset: u16) -> u16 {
+        Self::base() + offset
+    }
+
+    fn base() -> u16 {
+        port(0) - 10_000
+    }
+
+    fn peers(what: &str, name: &str) -> Command {
+        let mut peers = Command::new("bash");
+        peers
+            .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers/peers.sh"))
+            .env("PEERS_BASE", Self::base().to_string());
+        let dir = file("second");
+        match what {
+            "stop" => peers.arg(what).arg(dir).arg(name),
+            _ => peers.args([what, name]).arg(dir),
+        };
+        peers
+    }
+}
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        let (good, said) = run(&mut Self::peers("stop", self.name));
+        if !good && !thread::panicking() {
+            panic!("{}: {said}", self.name);
+        }
+    }
+}
+
 /// Runs a program to its end, with nothing or something on its standard input; both outputs as one text.
 ///
 /// # Panics
