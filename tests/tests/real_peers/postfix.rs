@@ -11,8 +11,7 @@ use crate::inside::{
     connect, declined, declined_on, inside, is_verified_in_each_version, refused_with,
 };
 use crate::support::{
-    Second, client_config, client_config_of_2100, connection, example, file, must_fail, must_say,
-    port,
+    ANY, Second, client_config_of_2100, connection, example, file, must_fail, must_say, port,
 };
 
 fn smtp() -> smtp::Client {

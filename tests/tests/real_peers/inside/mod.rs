@@ -1,5 +1,6 @@
 //! One of our clients at a real server: the way to TLS, and what can be said inside.
 
+pub(crate) mod ftp;
 pub(crate) mod nbd;
 
 use std::future::Future;
@@ -30,6 +31,17 @@ async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
 pub(crate) async fn connect(port: u16) -> PlainStream<TcpStream> {
     let socket = TcpStream::connect(("127.0.0.1", port)).await;
     PlainStream::new(socket.unwrap_or_else(|error| panic!("port {port}: {error}")))
+}
+
+/// A connection on which the server's greeting of one line was read.
+pub(crate) async fn greeted(port: u16) -> PlainStream<TcpStream> {
+    let mut plain = connect(port).await;
+    let mut line = String::new();
+    in_time("greeting", plain.read_line(&mut line))
+        .await
+        .unwrap();
+    assert!(line.ends_with("\r\n"), "{line:?}");
+    plain
 }
 
 /// The way to TLS, with the certificate verified for `localhost`.
