@@ -2,4 +2,5 @@
 
 pub mod coverage;
 pub mod negotiators;
+pub mod run;
 pub mod transcript;

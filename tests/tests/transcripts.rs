@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use starttls_tests::harness::coverage::{COVERS, REQUIRED};
 use starttls_tests::harness::negotiators::Role;
-use starttls_tests::harness::transcript::{Transcript, protocols, read_directory, run_directory};
+use starttls_tests::harness::run::run_directory;
+use starttls_tests::harness::transcript::{Transcript, protocols, read_directory};
 
 /// A test a directory.
 macro_rules! directories {

@@ -164,13 +164,19 @@ impl Server {
         }
     }
 
-    /// The capabilities that there must be (RFC 5804 section 1.7), and STARTTLS. An empty SASL list means that nobody can log in yet.
+    /// The capabilities that there must be (RFC 5804 section 1.7), and STARTTLS. An empty SASL list means that nobody can log in yet. OK has
+    /// a text, since GnuTLS' client waits for one.
     fn say_capabilities(&self, plain: &mut Plain) -> Result<(), Error> {
-        let implementation = &self.implementation;
-        let lines = format!(
-            "\"IMPLEMENTATION\" \"{implementation}\"\r\n\"SASL\" \"\"\r\n\"SIEVE\" \"\"\r\n\"STARTTLS\"\r\n\"VERSION\" \"1.0\"\r\nOK\r\n"
-        );
-        plain.write_all(lines.as_bytes())
+        let lines = [
+            &format!("\"IMPLEMENTATION\" \"{}\"", self.implementation),
+            "\"SASL\" \"\"",
+            "\"SIEVE\" \"\"",
+            "\"STARTTLS\"",
+            "\"VERSION\" \"1.0\"",
+            "OK \"STARTTLS is possible\"",
+            "",
+        ];
+        plain.write_all(lines.join("\r\n").as_bytes())
     }
 
     /// Literals are read with the command that they belong to, and the whole is answered once: a client of ManageSieve does not wait before
