@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use starttls_core::{Boundary, Error, Misbehaviour, Phase, Plain, Progress, Stage};
 
+use super::mutate::random_cuts;
 use super::negotiators::{AnyNegotiator, negotiator};
 use super::transcript::{Transcript, read_directory};
 
@@ -37,7 +38,7 @@ const TRAILERS: [&[u8]; 3] = [
 
 /// What came of one run.
 #[derive(Clone, Debug, PartialEq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// `Done`: what kind of boundary and how many bytes of the input lie behind it.
     Done(Boundary, usize),
     Failed(Error),
@@ -106,13 +107,13 @@ impl Verdict {
 
 /// Everything said, and what came of it.
 #[derive(Clone, Debug, PartialEq)]
-struct Outcome {
+pub(super) struct Outcome {
     output: Vec<u8>,
     verdict: Verdict,
 }
 
 impl Outcome {
-    fn must_be(&self, expected: &Self, way: &str) -> Result<(), String> {
+    pub(super) fn must_be(&self, expected: &Self, way: &str) -> Result<(), String> {
         must_say(&self.output, &expected.output, way)?;
         if self.verdict == expected.verdict {
             return Ok(());
@@ -218,7 +219,12 @@ impl Transcript {
     }
 
     /// What becomes of `input` cut at `cuts`. In a run that was not asked yet, the first piece is there before the negotiator is.
-    fn deliver(&self, input: &[u8], cuts: &[usize], mut run: Run) -> Result<Outcome, String> {
+    pub(super) fn deliver(
+        &self,
+        input: &[u8],
+        cuts: &[usize],
+        mut run: Run,
+    ) -> Result<Outcome, String> {
         for piece in pieces(input.len(), cuts) {
             run.feed(&input[piece])?;
         }
@@ -234,7 +240,7 @@ impl Transcript {
 }
 
 /// A negotiator, its plaintext phase, and what has come of them.
-struct Run {
+pub(super) struct Run {
     negotiator: AnyNegotiator,
     plain: Plain,
     output: Vec<u8>,
@@ -244,13 +250,13 @@ struct Run {
 }
 
 impl Run {
-    fn new(transcript: &Transcript) -> Self {
+    pub(super) fn new(transcript: &Transcript) -> Self {
         let mut run = Self::unasked(transcript);
         run.ask();
         run
     }
 
-    fn unasked(transcript: &Transcript) -> Self {
+    pub(super) fn unasked(transcript: &Transcript) -> Self {
         let Transcript {
             protocol,
             role,
@@ -320,26 +326,6 @@ fn pieces(length: usize, cuts: &[usize]) -> Vec<Range<usize>> {
     starts.zip(ends).map(|(start, end)| start..end).collect()
 }
 
-/// One to eight cuts, the same for a seed and a length.
-fn random_cuts(seed: u64, length: usize) -> Vec<usize> {
-    let mut state = seed;
-    // SplitMix64 (Steele, Lea, Flood, 2014).
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
-    let count = next() % 8 + 1;
-    let mut cuts: Vec<usize> = (0..count)
-        .map(|_| (next() % (length as u64 + 1)) as usize)
-        .collect();
-    cuts.sort_unstable();
-    cuts.dedup();
-    cuts
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
@@ -395,13 +381,5 @@ mod tests {
     fn a_meaningless_option_fails() {
         let error = run(&SMTP.replace("expect", "option: nmae=x\nexpect")).unwrap_err();
         assert!(error.contains("nmae"), "{error}");
-    }
-
-    #[test]
-    fn cuts_are_seeded_and_inside() {
-        assert_eq!(random_cuts(7, 100), random_cuts(7, 100));
-        assert_ne!(random_cuts(7, 100), random_cuts(8, 100));
-        assert!((0..100).all(|seed| random_cuts(seed, 10).iter().all(|cut| *cut <= 10)));
-        assert_eq!(pieces(5, &[2, 5]), [0..2, 2..5, 5..5]);
     }
 }
