@@ -1,5 +1,8 @@
-/// What a fresh buffer starts with: most plaintext dialogues and all small messages fit.
+/// What a fresh buffer starts with: most plaintext dialogues and the flights of a handshake fit.
 const FIRST: usize = 4 * 1024;
+
+/// What it shrinks to where only small messages come: each allocation is zeroed, and that costs more than such a message does.
+const LEAST: usize = 1024;
 
 /// A contiguous first-in first-out byte buffer, allocated when needed and let go when idle.
 ///
@@ -12,7 +15,7 @@ pub(crate) struct Buffer {
     /// The last commit left no space: the next allocation may be larger.
     was_filled: bool,
     /// How much to allocate after having been let go, learnt from what was used before.
-    hint: usize,
+    hint: Option<usize>,
     /// The most bytes held at once since the last allocation.
     high_water: usize,
 }
@@ -37,7 +40,7 @@ impl Buffer {
             return &mut [];
         }
         if self.bytes.is_empty() {
-            self.grow(self.hint.max(FIRST), limit);
+            self.grow(self.hint.unwrap_or(FIRST), limit);
         } else if self.was_filled {
             self.grow(self.bytes.len().saturating_mul(4), limit);
         }
@@ -90,11 +93,12 @@ impl Buffer {
     /// Gives the memory back if nothing is held.
     pub(crate) fn release(&mut self) {
         if self.is_empty() && !self.bytes.is_empty() {
-            self.hint = if self.high_water < self.bytes.len() / 4 {
-                self.bytes.len() / 4
+            let size = self.bytes.len();
+            self.hint = Some(if self.high_water < size / 4 {
+                (size / 4).max(LEAST)
             } else {
-                self.bytes.len()
-            };
+                size
+            });
             self.high_water = 0;
             self.was_filled = false;
             self.bytes = Vec::new();

@@ -11,8 +11,8 @@ use crate::record;
 
 /// How much of a record, and of the header of the next one, rustls was given.
 ///
-/// rustls keeps its buffer as long as it is not empty, and shrinks and grows it again for every record otherwise. So it gets
-/// up to five bytes of the next header along with a record. They stay in the caller's buffer as well: the boundary is exact.
+/// rustls keeps its buffer as long as it is not empty, and shrinks and grows it again for every large record otherwise. So it gets
+/// up to five bytes of the next header along with one. They stay in the caller's buffer as well: the boundary is exact.
 fn feed(
     mut unseen: &[u8],
     mut read_tls: impl FnMut(&mut dyn Read) -> io::Result<usize>,
@@ -27,12 +27,16 @@ fn feed(
     Ok(())
 }
 
+/// What rustls' buffer always is: nothing shrinks or grows for a record that fits, and the next header would only double it.
+const KEPT: usize = 4 * 1024;
+
 /// How many bytes of `bytes`, which begin with a record of `length` bytes, rustls is given at once.
 pub(crate) fn portion(bytes: &[u8], length: usize) -> usize {
     let next = bytes.get(length..).unwrap_or_default();
     let next = next.get(..record::HEADER).unwrap_or(next);
     // The largest record leaves no room in rustls' buffer for more; a header that is none must not spoil the record before it.
-    if length >= crate::Limits::LARGEST_RECORD.saturating_sub(record::HEADER)
+    if length <= KEPT
+        || length >= crate::Limits::LARGEST_RECORD.saturating_sub(record::HEADER)
         || record::front(next) == record::Front::Malformed
     {
         length
