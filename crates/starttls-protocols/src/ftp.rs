@@ -1,8 +1,8 @@
 //! FTP (RFC 4217 over RFC 2228 and RFC 959).
 //!
 //! After TLS the greeting is not said again and nobody is logged in. The data connections are not protected by this: the client says
-//! `PBSZ 0` and `PROT P`, and they do handshakes of their own (RFC 4217 sections 8 and 9), for which many servers demand the resumption of
-//! this session. `AUTH SSL`, which is no standard, implies both commands. The way back to plaintext is `CCC` (RFC 4217 section 6).
+//! `PBSZ 0` and `PROT P`, and they do handshakes of their own (RFC 4217 section 9), for which many servers demand the resumption of
+//! this session. `AUTH SSL`, which is no standard, implies both commands. The way back to plaintext is `CCC` (RFC 4217 section 5).
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
@@ -86,7 +86,7 @@ impl Client {
             (ClientState::Answer | ClientState::SslAnswer, 400..=599) => {
                 Err(reply.refusal().into())
             }
-            // 334 too, which asks for ADAT: TLS has none (RFC 4217 section 2).
+            // 334 too, which asks for ADAT (RFC 2228 section 3): TLS has none.
             _ => Err(reply.unexpected()),
         }
     }
@@ -162,7 +162,7 @@ impl Server {
         let (verb, arguments) = split_verb(line);
         match &verb[..] {
             b"AUTH" => match &arguments.trim_ascii().to_ascii_uppercase()[..] {
-                // "TLS-C" is a synonym (RFC 4217 section 2).
+                // A synonym of older clients.
                 b"TLS" | b"TLS-C" => {
                     self.state = ServerState::GoAhead;
                     Ok(())
@@ -183,7 +183,7 @@ impl Server {
                 plain.write_all(b"221 Bye\r\n")?;
                 Err(Misbehaviour::Goodbye(Refusal::new(None, line)).into())
             }
-            // "The PBSZ command must be preceded by a successful security data exchange" (RFC 2228 section 3)
+            // They come after a security exchange (RFC 2228 section 3).
             b"PBSZ" | b"PROT" | b"CCC" | b"ADAT" => plain.write_all(b"503 AUTH TLS first\r\n"),
             // "530 Not logged in": nobody can be, before TLS.
             _ => plain.write_all(b"530 AUTH TLS first\r\n"),

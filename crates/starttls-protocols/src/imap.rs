@@ -259,7 +259,7 @@ impl Server {
                 plain.write_all(answer.as_bytes())?;
                 return Err(Misbehaviour::Goodbye(Refusal::new(None, rest)).into());
             }
-            // "The operation is not permitted due to a lack of data confidentiality" (RFC 5530 section 3)
+            // "The operation is not permitted due to a lack of data confidentiality" (RFC 9051 section 7.1)
             _ => format!("{tag} NO [PRIVACYREQUIRED] STARTTLS first\r\n"),
         };
         plain.write_all(answer.as_bytes())

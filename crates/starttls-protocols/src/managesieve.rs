@@ -55,7 +55,7 @@ impl Client {
         let response =
             Response::of(message).ok_or_else(|| malformed("response", message.first_line()))?;
         match (self.state, response) {
-            // The server "is going to close the connection" (RFC 5804 section 1.2).
+            // The server closes the connection (RFC 5804 section 1.3).
             (_, Response::Bye) => Err(message.goodbye()),
             (ClientState::Greeting { offered }, Response::Capability(name)) => {
                 let offered = offered || name.eq_ignore_ascii_case(b"STARTTLS");
@@ -191,7 +191,7 @@ impl Server {
             b"STARTTLS" => plain.write_all(b"NO \"STARTTLS takes no argument\"\r\n"),
             b"CAPABILITY" if arguments.is_empty() => self.say_capabilities(plain),
             b"NOOP" => match quoted(arguments) {
-                // "the server MUST send [it] back in the TAG response code" (RFC 5804 section 2.13)
+                // It comes back in a code (RFC 5804 section 2.13).
                 Some(tag) => plain.write_all(&[b"OK (TAG ", tag, b") \"Done\"\r\n"].concat()),
                 None if arguments.is_empty() => plain.write_all(b"OK \"Done\"\r\n"),
                 None => plain.write_all(b"NO \"NOOP takes a quoted string\"\r\n"),

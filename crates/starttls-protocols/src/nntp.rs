@@ -56,7 +56,7 @@ impl Client {
 
     fn react(&mut self, reply: &Reply, plain: &mut Plain) -> Result<Option<Progress>, Error> {
         match (self.state, reply.code) {
-            // The server "is about to close" (RFC 3977 section 3.2.1), which is possible at any time.
+            // The server closes (RFC 3977 section 3.2.1), which is possible at any time.
             (_, 400) => Err(reply.goodbye()),
             // Posting allowed or prohibited (RFC 3977 section 5.1.1).
             (ClientState::Greeting, 200 | 201) => {

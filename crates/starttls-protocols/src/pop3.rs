@@ -91,8 +91,7 @@ impl Client {
     }
 }
 
-/// "The two status indicators are currently positive ("+OK") and negative ("-ERR"). Servers MUST send [them] in upper case." (RFC 1939
-/// section 3)
+/// Positive or not, and the text. "Servers MUST send the "+OK" and "-ERR" in upper case." (RFC 1939 section 3)
 fn status(line: &[u8]) -> Option<(bool, &[u8])> {
     let (positive, rest) = match line {
         [b'+', b'O', b'K', rest @ ..] => (true, rest),
