@@ -18,7 +18,7 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.bytes(N)?.try_into().ok()
     }
 
@@ -36,6 +36,14 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
+    }
+
+    /// What is in front of the next NUL, which is skipped.
+    pub(crate) fn until_nul(&mut self) -> Option<&'a [u8]> {
+        let end = self.0.iter().position(|byte| *byte == 0)?;
+        let field = self.bytes(end)?;
+        self.u8()?;
+        Some(field)
     }
 
     /// What was not taken.

@@ -17,10 +17,13 @@
     )
 )]
 
+mod ber;
 mod fields;
+mod http;
 mod line;
 mod literal;
 mod reply;
+mod xml;
 
 pub mod connect;
 pub mod ftp;
@@ -43,5 +46,6 @@ pub mod rpc;
 pub mod smtp;
 pub mod socks;
 pub mod telnet;
+pub mod tunnel;
 pub mod vencrypt;
 pub mod xmpp;

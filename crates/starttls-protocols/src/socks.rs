@@ -1,1 +1,639 @@
-//! SOCKS4, SOCKS4a and SOCKS5 (RFC 1928, RFC 1929).
+//! SOCKS 5 (RFC 1928) with user and password (RFC 1929), and SOCKS 4 and 4a before it.
+//!
+//! A [`Tunnel`]: what comes behind the reply belongs to the far end. The reply has no mark at its end; its length follows from the type of the
+//! address in it. Nothing said to the proxy is said again inside.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rustls::{ClientConnection, ServerConnection};
+use starttls_core::{
+    Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal, rustls,
+};
+
+use crate::fields::{Fields, take};
+use crate::line::{malformed, refuse_tls_record};
+use crate::tunnel::{Credentials, Host, Permit, Target, Tunnel};
+
+const NO_AUTHENTICATION: u8 = 0x00;
+const USER_PASSWORD: u8 = 0x02;
+const NO_METHOD: u8 = 0xff;
+
+const CONNECT: u8 = 1;
+
+const ATYP_IPV4: u8 = 1;
+const ATYP_NAME: u8 = 3;
+const ATYP_IPV6: u8 = 4;
+
+/// SOCKS 4: request granted, request rejected.
+const GRANTED: u8 = 90;
+const REJECTED: u8 = 91;
+
+/// The longest user id or name in a SOCKS 4 request, which end with a NUL and have no limit of their own. SOCKS 5 has 255 for both.
+const MAX_STRING: usize = 255;
+
+/// The client's part: CONNECT by name or address.
+///
+/// A refusal has the proxy's code: that of the reply (5 is "connection refused" in SOCKS 5, 91 "rejected" in SOCKS 4), 255 if it accepts no
+/// method of authentication, or the status of the user and password. There is no greeting and so no `at_command`.
+///
+/// ```
+/// use starttls_core::{Boundary, Negotiator, Plain, Progress};
+/// use starttls_protocols::socks;
+///
+/// let mut client = socks::Client::new("www.example.org", 443);
+/// let mut plain = Plain::with_prefix(b"\x05\x00\x05\x00\x00\x01\x7f\x00\x00\x01\x1f\x90");
+/// assert_eq!(client.advance(&mut plain)?, Progress::Done(Boundary::Exact));
+/// assert_eq!(client.bound().map(ToString::to_string).as_deref(), Some("127.0.0.1:8080"));
+/// # Ok::<(), starttls_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    host: String,
+    port: u16,
+    version: Version,
+    credentials: Option<Credentials>,
+    state: ClientState,
+    bound: Option<Target>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Version {
+    V5,
+    /// With a user id.
+    V4(String),
+    /// The same, and the name is the proxy's to look up.
+    V4a(String),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ClientState {
+    Start,
+    Method,
+    Status,
+    Request,
+    Reply,
+}
+
+impl Client {
+    /// SOCKS 5. A name is sent as a name: the proxy looks it up.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self::starting(Version::V5, host.into(), port)
+    }
+
+    /// SOCKS 4, which knows IPv4 addresses only. `user` may be empty.
+    pub fn v4(address: Ipv4Addr, port: u16, user: impl Into<String>) -> Self {
+        Self::starting(Version::V4(user.into()), address.to_string(), port)
+    }
+
+    /// SOCKS 4a, in which the proxy looks up the name. `user` may be empty.
+    pub fn v4a(host: impl Into<String>, port: u16, user: impl Into<String>) -> Self {
+        Self::starting(Version::V4a(user.into()), host.into(), port)
+    }
+
+    /// Offers user and password (SOCKS 5 only), in plaintext as everything else here; the proxy may still ask for nothing.
+    #[must_use]
+    pub fn password(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some(Credentials {
+            user: user.into(),
+            password: password.into(),
+        });
+        self
+    }
+
+    /// The address at which the proxy has connected, as it says.
+    pub fn bound(&self) -> Option<&Target> {
+        self.bound.as_ref()
+    }
+
+    fn starting(version: Version, host: String, port: u16) -> Self {
+        Self {
+            host,
+            port,
+            version,
+            credentials: None,
+            state: ClientState::Start,
+            bound: None,
+        }
+    }
+
+    fn host(&self) -> Result<Host, Error> {
+        Host::parse(&self.host).ok_or_else(|| {
+            Misuse::Configuration("the host is neither a name nor an address").into()
+        })
+    }
+
+    fn start(&mut self, plain: &mut Plain) -> Result<(), Error> {
+        let host = self.host()?;
+        let (user, is_4a) = match &self.version {
+            Version::V5 => {
+                // Now, so that nothing is said by a client that cannot go on.
+                if let Some(credentials) = &self.credentials {
+                    user_password(credentials)?;
+                    plain.write_all(&[5, 2, NO_AUTHENTICATION, USER_PASSWORD])?;
+                } else {
+                    plain.write_all(&[5, 1, NO_AUTHENTICATION])?;
+                }
+                self.state = ClientState::Method;
+                return Ok(());
+            }
+            Version::V4(user) => (user, false),
+            Version::V4a(user) => (user, true),
+        };
+        if user.contains('\0') || user.len() > MAX_STRING {
+            return Err(
+                Misuse::Configuration("a NUL in the user id, or more than 255 bytes").into(),
+            );
+        }
+        let [high, low] = self.port.to_be_bytes();
+        let (address, name) = match (&host, is_4a) {
+            (Host::Ip(IpAddr::V4(address)), _) => (address.octets(), None),
+            // An address that cannot be one says that a name follows.
+            (Host::Name(name), true) => ([0, 0, 0, 1], Some(name)),
+            _ => return Err(Misuse::Configuration("SOCKS 4 has no IPv6").into()),
+        };
+        let mut request = [
+            &[4, CONNECT, high, low],
+            &address[..],
+            user.as_bytes(),
+            &[0],
+        ]
+        .concat();
+        if let Some(name) = name {
+            request.extend(name.as_bytes());
+            request.push(0);
+        }
+        plain.write_all(&request)?;
+        self.state = ClientState::Reply;
+        Ok(())
+    }
+
+    /// The two bytes that answer the list of methods.
+    fn method(&mut self, [version, method]: [u8; 2], plain: &mut Plain) -> Result<(), Error> {
+        match (version, method, &self.credentials) {
+            (5, NO_AUTHENTICATION, _) => self.state = ClientState::Request,
+            (5, USER_PASSWORD, Some(credentials)) => {
+                plain.write_all(&user_password(credentials)?)?;
+                self.state = ClientState::Status;
+            }
+            (5, NO_METHOD, _) => return Err(Refusal::new(u32::from(method), b"").into()),
+            (5, ..) => {
+                return Err(Misbehaviour::Unexpected(Refusal::new(u32::from(method), b"")).into());
+            }
+            _ => return Err(malformed("SOCKS version", &[version])),
+        }
+        Ok(())
+    }
+
+    fn request(&self) -> Result<Vec<u8>, Error> {
+        let address = match self.host()? {
+            Host::Ip(IpAddr::V4(address)) => [&[ATYP_IPV4], &address.octets()[..]].concat(),
+            Host::Ip(IpAddr::V6(address)) => [&[ATYP_IPV6], &address.octets()[..]].concat(),
+            Host::Name(name) => [&[ATYP_NAME][..], &with_length(name.as_bytes())?].concat(),
+        };
+        Ok([&[5, CONNECT, 0], &address[..], &self.port.to_be_bytes()].concat())
+    }
+
+    fn reply(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        let unread = plain.peek();
+        refuse_tls_record(unread)?;
+        let (version, granted) = match self.version {
+            Version::V5 => (5, 0),
+            Version::V4(_) | Version::V4a(_) => (0, GRANTED),
+        };
+        // The code decides; not every proxy sends the rest of a refusal.
+        match plain.peek().first_chunk().copied() {
+            None => return Ok(Progress::NeedInput),
+            Some([first, _]) if first != version => {
+                return Err(malformed("SOCKS version", &[first]));
+            }
+            Some([_, code]) if code != granted => {
+                return Err(Refusal::new(u32::from(code), b"").into());
+            }
+            Some(_) => {}
+        }
+        let length = if version == 5 {
+            message_length(unread)?
+        } else {
+            Some(8)
+        };
+        let Some(reply) = length.and_then(|length| take(plain, length)) else {
+            return Ok(Progress::NeedInput);
+        };
+        if version == 5 {
+            self.bound = parse_address(&mut Fields::new(reply.get(3..).unwrap_or_default()));
+        }
+        Ok(Progress::Done(Boundary::Exact))
+    }
+}
+
+impl Negotiator for Client {
+    type Tls = ClientConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        loop {
+            match self.state {
+                ClientState::Start => self.start(plain)?,
+                ClientState::Request => {
+                    plain.write_all(&self.request()?)?;
+                    self.state = ClientState::Reply;
+                }
+                ClientState::Reply => return self.reply(plain),
+                ClientState::Method | ClientState::Status => {
+                    refuse_tls_record(plain.peek())?;
+                    let Some(answer) = plain.peek().first_chunk::<2>().copied() else {
+                        return Ok(Progress::NeedInput);
+                    };
+                    plain.consume(answer.len());
+                    match (self.state, answer) {
+                        (ClientState::Method, answer) => self.method(answer, plain)?,
+                        (_, [1, 0]) => self.state = ClientState::Request,
+                        (_, [1, status]) => return Err(Refusal::new(u32::from(status), b"").into()),
+                        (_, answer) => return Err(malformed("authentication status", &answer)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Tunnel for Client {}
+
+/// One byte of length, and the bytes.
+fn with_length(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let length =
+        u8::try_from(bytes.len()).map_err(|_| Misuse::Configuration("more than 255 bytes"))?;
+    Ok([&[length], bytes].concat())
+}
+
+/// The request of RFC 1929.
+fn user_password(credentials: &Credentials) -> Result<Vec<u8>, Error> {
+    let Credentials { user, password } = credentials;
+    if user.is_empty() || password.is_empty() {
+        return Err(Misuse::Configuration("an empty user or password").into());
+    }
+    Ok([
+        &[1][..],
+        &with_length(user.as_bytes())?,
+        &with_length(password.as_bytes())?,
+    ]
+    .concat())
+}
+
+/// The length of a SOCKS 5 request or reply, as soon as that can be told.
+fn message_length(message: &[u8]) -> Result<Option<usize>, Error> {
+    let address = match message {
+        [_, _, 0, ATYP_IPV4, ..] => 4,
+        [_, _, 0, ATYP_IPV6, ..] => 16,
+        [_, _, 0, ATYP_NAME, length, ..] => usize::from(*length).saturating_add(1),
+        [] | [_] | [_, _] | [_, _, _] | [_, _, 0, ATYP_NAME] => return Ok(None),
+        _ => {
+            return Err(malformed(
+                "SOCKS address",
+                message.get(..4).unwrap_or_default(),
+            ));
+        }
+    };
+    Ok(Some(address.saturating_add(6)))
+}
+
+/// Type, address and port.
+fn parse_address(fields: &mut Fields<'_>) -> Option<Target> {
+    let host = match fields.u8()? {
+        ATYP_IPV4 => Host::Ip(Ipv4Addr::from(fields.array::<4>()?).into()),
+        ATYP_IPV6 => Host::Ip(Ipv6Addr::from(fields.array::<16>()?).into()),
+        _ => {
+            let length = usize::from(fields.u8()?);
+            Host::parse(std::str::from_utf8(fields.bytes(length)?).ok()?)?
+        }
+    };
+    let port = fields.u16()?;
+    Some(Target { host, port })
+}
+
+/// The proxy's part, for all three versions: the request is read and answered; the tunnel ends here, in whoever runs this.
+///
+/// What was asked for is [`target`](Self::target) then. Nothing is connected to: a reply of 0 says only that the dialogue goes on.
+#[derive(Debug)]
+pub struct Server {
+    credentials: Option<Credentials>,
+    permit: Permit,
+    state: ServerState,
+    target: Option<Target>,
+    user: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ServerState {
+    Start,
+    Password,
+    Request,
+    GoAhead,
+}
+
+impl Server {
+    /// Takes a CONNECT to anywhere, from anybody.
+    pub fn new() -> Self {
+        Self {
+            credentials: None,
+            permit: Permit::all(),
+            state: ServerState::Start,
+            target: None,
+            user: None,
+        }
+    }
+
+    /// The caller has consumed a SOCKS 5 CONNECT and agrees to it: only the reply is left.
+    pub fn at_command() -> Self {
+        Self {
+            state: ServerState::GoAhead,
+            ..Self::new()
+        }
+    }
+
+    /// Insists on this user and password, and so on SOCKS 5.
+    #[must_use]
+    pub fn password(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some(Credentials {
+            user: user.into(),
+            password: password.into(),
+        });
+        self
+    }
+
+    /// Refuses where `permit` says no: code 2 in SOCKS 5, 91 in SOCKS 4.
+    #[must_use]
+    pub fn permit(mut self, permit: impl FnMut(&Target) -> bool + Send + Sync + 'static) -> Self {
+        self.permit = Permit::new(permit);
+        self
+    }
+
+    /// What the client has asked for, once it has.
+    pub fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
+    /// Who the client says it is: proven by the password in SOCKS 5, by nothing in SOCKS 4.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The list of methods of SOCKS 5, or the whole request of SOCKS 4.
+    fn start(&mut self, plain: &mut Plain) -> Result<Option<Progress>, Error> {
+        let unread = plain.peek();
+        refuse_tls_record(unread)?;
+        match unread {
+            // It may be the first byte of a TLS record.
+            [] | [0x15 | 0x16] => Ok(None),
+            [4, ..] => self.socks_4(plain),
+            [5] => Ok(None),
+            [5, count, ..] => {
+                let Some(list) = take(plain, usize::from(*count).saturating_add(2)) else {
+                    return Ok(None);
+                };
+                let wanted = if self.credentials.is_some() {
+                    USER_PASSWORD
+                } else {
+                    NO_AUTHENTICATION
+                };
+                if !list.iter().skip(2).any(|method| *method == wanted) {
+                    plain.write_all(&[5, NO_METHOD])?;
+                    return Err(unexpected("no method of authentication in common"));
+                }
+                plain.write_all(&[5, wanted])?;
+                self.state = if self.credentials.is_some() {
+                    ServerState::Password
+                } else {
+                    ServerState::Request
+                };
+                self.advance(plain).map(Some)
+            }
+            [other, ..] => Err(malformed("SOCKS version", &[*other])),
+        }
+    }
+
+    fn check_password(&mut self, plain: &mut Plain) -> Result<Option<Progress>, Error> {
+        let mut fields = Fields::new(plain.peek());
+        let Some((version, user, password)) = parse_user_password(&mut fields) else {
+            return match plain.peek() {
+                [] | [1, ..] => Ok(None),
+                [other, ..] => Err(malformed("authentication version", &[*other])),
+            };
+        };
+        let is_right = self
+            .credentials
+            .as_ref()
+            .is_some_and(|credentials| credentials.are(user, password));
+        let length = plain.peek().len().saturating_sub(fields.rest().len());
+        if version != 1 {
+            return Err(malformed("authentication version", &[version]));
+        }
+        if !is_right {
+            plain.write_all(&[1, 1])?;
+            return Err(unexpected("wrong user or password"));
+        }
+        self.user = self
+            .credentials
+            .as_ref()
+            .map(|credentials| credentials.user.clone());
+        plain.consume(length);
+        plain.write_all(&[1, 0])?;
+        self.state = ServerState::Request;
+        self.advance(plain).map(Some)
+    }
+
+    fn request(&mut self, plain: &mut Plain) -> Result<Option<Progress>, Error> {
+        let Some(header) = plain.peek().first_chunk::<4>().copied() else {
+            return Ok(None);
+        };
+        match header {
+            [5, CONNECT, 0, ATYP_IPV4 | ATYP_NAME | ATYP_IPV6] => {}
+            // BIND and UDP ASSOCIATE: "command not supported"
+            [5, 2 | 3, 0, _] => return refuse(7, "a command other than CONNECT", plain),
+            [5, CONNECT, 0, _] => return refuse(8, "a type of address that is none", plain),
+            _ => return Err(malformed("SOCKS request", &header)),
+        }
+        let Some(request) = message_length(plain.peek())?.and_then(|length| take(plain, length))
+        else {
+            return Ok(None);
+        };
+        let Some(target) = parse_address(&mut Fields::new(request.get(3..).unwrap_or_default()))
+        else {
+            return refuse(1, "a host that is neither a name nor an address", plain);
+        };
+        if !self.permit.allows(&target) {
+            return refuse(2, "a target that is not permitted", plain);
+        }
+        self.target = Some(target);
+        go_ahead(plain).map(Some)
+    }
+
+    fn socks_4(&mut self, plain: &mut Plain) -> Result<Option<Progress>, Error> {
+        let mut fields = Fields::new(plain.peek());
+        let (Some([_, command]), Some(port), Some(address)) =
+            (fields.array(), fields.array(), fields.array())
+        else {
+            return Ok(None);
+        };
+        let Some(user) = string(&mut fields)? else {
+            return Ok(None);
+        };
+        let name = match address {
+            // 4a: an address that cannot be one, and a name behind the user id
+            [0, 0, 0, 1..=255] => match string(&mut fields)? {
+                Some(name) => Some(name),
+                None => return Ok(None),
+            },
+            _ => None,
+        };
+        let host = match name {
+            Some(name) => std::str::from_utf8(name).ok().and_then(Host::parse),
+            None => Some(Host::Ip(Ipv4Addr::from(address).into())),
+        };
+        let port = u16::from_be_bytes(port);
+        let target = host.map(|host| Target { host, port });
+        let user = String::from_utf8_lossy(user).into_owned();
+        let length = plain.peek().len().saturating_sub(fields.rest().len());
+        plain.consume(length);
+        match target {
+            Some(target)
+                if command == CONNECT
+                    && self.credentials.is_none()
+                    && self.permit.allows(&target) =>
+            {
+                self.target = Some(target);
+                self.user = Some(user);
+                plain.write_all(&[0, GRANTED, 0, 0, 0, 0, 0, 0])?;
+                Ok(Some(Progress::Done(Boundary::Exact)))
+            }
+            _ => {
+                plain.write_all(&[0, REJECTED, 0, 0, 0, 0, 0, 0])?;
+                Err(unexpected("a SOCKS 4 request that is not permitted"))
+            }
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Negotiator for Server {
+    type Tls = ServerConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        let progress = match self.state {
+            ServerState::Start => self.start(plain)?,
+            ServerState::Password => self.check_password(plain)?,
+            ServerState::Request => self.request(plain)?,
+            ServerState::GoAhead => Some(go_ahead(plain)?),
+        };
+        Ok(progress.unwrap_or(Progress::NeedInput))
+    }
+}
+
+impl Tunnel for Server {}
+
+/// Succeeded, bound to an address that is not told.
+fn go_ahead(plain: &mut Plain) -> Result<Progress, Error> {
+    plain.write_all(&[5, 0, 0, ATYP_IPV4, 0, 0, 0, 0, 0, 0])?;
+    Ok(Progress::Done(Boundary::Exact))
+}
+
+fn refuse<T>(code: u8, why: &str, plain: &mut Plain) -> Result<T, Error> {
+    plain.write_all(&[5, code, 0, ATYP_IPV4, 0, 0, 0, 0, 0, 0])?;
+    Err(unexpected(why))
+}
+
+fn unexpected(what: &str) -> Error {
+    Misbehaviour::Unexpected(Refusal::new(None, what.as_bytes())).into()
+}
+
+/// Version, user and password, if they are there.
+fn parse_user_password<'a>(fields: &mut Fields<'a>) -> Option<(u8, &'a [u8], &'a [u8])> {
+    let version = fields.u8()?;
+    let length = fields.u8()?;
+    let user = fields.bytes(usize::from(length))?;
+    let length = fields.u8()?;
+    let password = fields.bytes(usize::from(length))?;
+    Some((version, user, password))
+}
+
+/// Bytes up to a NUL, which is skipped.
+fn string<'a>(fields: &mut Fields<'a>) -> Result<Option<&'a [u8]>, Error> {
+    let too_long = Misbehaviour::TooLong {
+        what: "string",
+        limit: MAX_STRING,
+    };
+    match fields
+        .rest()
+        .iter()
+        .take(MAX_STRING.saturating_add(1))
+        .position(|byte| *byte == 0)
+    {
+        Some(_) => Ok(fields.until_nul()),
+        None if fields.rest().len() > MAX_STRING => Err(too_long.into()),
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(input: &[u8]) -> Server {
+        let mut server = Server::new();
+        let mut plain = Plain::with_prefix(input);
+        assert_eq!(
+            server.advance(&mut plain),
+            Ok(Progress::Done(Boundary::Exact))
+        );
+        assert_eq!(plain.peek(), b"");
+        server
+    }
+
+    fn target(server: &Server) -> String {
+        server.target().map(ToString::to_string).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_target_is_handed_over() {
+        let by_name = server(b"\x05\x01\0\x05\x01\0\x03\x0bexample.org\0\x19");
+        assert_eq!(target(&by_name), "example.org:25");
+        let by_name_of_address = server(b"\x05\x01\0\x05\x01\0\x03\x09127.0.0.1\0\x19");
+        let address = Host::Ip(Ipv4Addr::LOCALHOST.into());
+        assert_eq!(
+            by_name_of_address.target().map(|target| &target.host),
+            Some(&address)
+        );
+        let socks_4 = server(b"\x04\x01\0\x19\xc0\0\x02\x01me\0");
+        assert_eq!(
+            (&target(&socks_4)[..], socks_4.user()),
+            ("192.0.2.1:25", Some("me"))
+        );
+        let socks_4a = server(b"\x04\x01\0\x19\0\0\0\x01\0example.org\0");
+        assert_eq!(
+            (&target(&socks_4a)[..], socks_4a.user()),
+            ("example.org:25", Some(""))
+        );
+    }
+
+    #[test]
+    fn the_user_is_known_by_the_password_only() {
+        let make = || Server::new().password("me", "secret");
+        let mut server = make();
+        let mut plain =
+            Plain::with_prefix(b"\x05\x01\x02\x01\x02me\x06secret\x05\x01\0\x01\x7f\0\0\x01\0\x19");
+        assert_eq!(
+            server.advance(&mut plain),
+            Ok(Progress::Done(Boundary::Exact))
+        );
+        assert_eq!(server.user(), Some("me"));
+        let mut server = make();
+        let mut plain = Plain::with_prefix(b"\x05\x01\x02\x01\x02me\x05secre");
+        assert!(server.advance(&mut plain).is_err());
+        assert_eq!((server.user(), server.target()), (None, None));
+        assert!(!format!("{server:?}").contains("secret"));
+    }
+}

@@ -1,1 +1,493 @@
-//! XMPP (RFC 6120 section 5).
+//! XMPP, client to server and server to server (RFC 6120 section 5).
+//!
+//! The boundary is the `>` of `<proceed/>`, in whichever spelling; white space behind it is refused as everything else.
+//!
+//! After TLS both sides forget the stream, its id and its features, and the client opens a new one with a new header (section 5.4.3.3). The server
+//! does not offer STARTTLS again.
+
+use quick_xml::escape::escape;
+use rustls::{ClientConnection, ServerConnection};
+use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
+
+use crate::line::malformed;
+use crate::xml::{Element, FORBIDDEN, Piece, Xml};
+
+const STREAMS: &str = "http://etherx.jabber.org/streams";
+const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+
+/// Who is on the two ends of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    ClientToServer,
+    ServerToServer,
+}
+
+impl Kind {
+    fn namespace(self) -> &'static str {
+        match self {
+            Self::ClientToServer => "jabber:client",
+            Self::ServerToServer => "jabber:server",
+        }
+    }
+}
+
+/// The side that opens the stream: header, features, `<starttls/>`, `<proceed/>`.
+///
+/// ```
+/// use starttls_core::{Boundary, Negotiator, Plain, Progress};
+/// use starttls_protocols::xmpp;
+///
+/// let mut client = xmpp::Client::new("example.org");
+/// let mut plain = Plain::with_prefix(
+///     b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:client' version='1.0'>\
+///       <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>\
+///       <proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+/// );
+/// assert_eq!(client.advance(&mut plain)?, Progress::Done(Boundary::Exact));
+/// # Ok::<(), starttls_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Client {
+    kind: Kind,
+    from: Option<String>,
+    to: String,
+    stream: Stream,
+    state: ClientState,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ClientState {
+    Start,
+    Header,
+    Features,
+    Command,
+    Answer,
+}
+
+impl Client {
+    /// Client to server. `to` is the domain of the account: what the certificate must be for, too.
+    pub fn new(to: impl Into<String>) -> Self {
+        Self::starting(Kind::ClientToServer, None, to.into())
+    }
+
+    /// Server to server: the domain that speaks, and the one that is spoken to.
+    pub fn s2s(from: impl Into<String>, to: impl Into<String>) -> Self {
+        Self::starting(Kind::ServerToServer, Some(from.into()), to.into())
+    }
+
+    /// The caller has had the dialogue up to features that offer STARTTLS: only the command and its answer are left. The prefix `stream` is
+    /// taken to be bound as it always is.
+    pub fn at_command() -> Self {
+        Self {
+            stream: Stream::inside(),
+            state: ClientState::Command,
+            ..Self::new("")
+        }
+    }
+
+    fn starting(kind: Kind, from: Option<String>, to: String) -> Self {
+        Self {
+            kind,
+            from,
+            to,
+            stream: Stream::new(),
+            state: ClientState::Start,
+        }
+    }
+
+    fn header(&self) -> String {
+        let from = self
+            .from
+            .as_ref()
+            .map(|from| format!(" from='{}'", escape(from)));
+        format!(
+            "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{STREAMS}'{} to='{}' version='1.0'>",
+            self.kind.namespace(),
+            from.unwrap_or_default(),
+            escape(&self.to),
+        )
+    }
+
+    fn react(&mut self, said: &Said) -> Result<Option<Progress>, Error> {
+        match (self.state, said) {
+            (ClientState::Header, Said::Header(header)) if is_version_1(header) => {
+                self.state = ClientState::Features;
+                Ok(None)
+            }
+            // A server before 1.0 has no features (section 4.7.5).
+            (ClientState::Header, Said::Header(_)) => Err(Error::NotOffered),
+            (_, Said::Footer) => Err(Misbehaviour::Goodbye(Refusal::new(None, b"")).into()),
+            (_, Said::Stanza(stanza)) if stanza.root.is(STREAMS, "error") => {
+                Err(Misbehaviour::Goodbye(stanza.refusal()).into())
+            }
+            (ClientState::Features, Said::Stanza(stanza))
+                if stanza.root.is(STREAMS, "features") =>
+            {
+                if !stanza
+                    .children
+                    .iter()
+                    .any(|child| child.is(TLS, "starttls"))
+                {
+                    return Err(Error::NotOffered);
+                }
+                self.state = ClientState::Command;
+                Ok(None)
+            }
+            (ClientState::Answer, Said::Stanza(stanza)) if stanza.root.is(TLS, "failure") => {
+                Err(stanza.refusal().into())
+            }
+            (ClientState::Answer, Said::Stanza(stanza))
+                if stanza.root.is(TLS, "proceed") && stanza.is_empty() =>
+            {
+                Ok(Some(Progress::Done(Boundary::Exact)))
+            }
+            (_, said) => Err(said.unexpected()),
+        }
+    }
+}
+
+impl Negotiator for Client {
+    type Tls = ClientConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        loop {
+            match self.state {
+                ClientState::Start => {
+                    plain.write_all(self.header().as_bytes())?;
+                    self.state = ClientState::Header;
+                }
+                ClientState::Command => {
+                    plain.write_all(format!("<starttls xmlns='{TLS}'/>").as_bytes())?;
+                    self.state = ClientState::Answer;
+                }
+                ClientState::Header | ClientState::Features | ClientState::Answer => {
+                    let Some(said) = self.stream.next(plain)? else {
+                        return Ok(Progress::NeedInput);
+                    };
+                    if let Some(progress) = self.react(&said)? {
+                        return Ok(progress);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The side that answers: a header, features with STARTTLS required, and `<proceed/>`.
+///
+/// SASL before TLS is answered by `encryption-required` (section 6.5.4), everything else by a stream error.
+#[derive(Debug)]
+pub struct Server {
+    kind: Kind,
+    domain: String,
+    id: String,
+    stream: Stream,
+    state: ServerState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ServerState {
+    Header,
+    Stanzas,
+    GoAhead,
+}
+
+impl Server {
+    /// Client to server. `domain` is the one served; `id` is the id of this stream, unique and not to be guessed (section 4.7.3).
+    pub fn new(domain: impl Into<String>, id: impl Into<String>) -> Self {
+        Self::starting(Kind::ClientToServer, domain.into(), id.into())
+    }
+
+    /// Server to server.
+    pub fn s2s(domain: impl Into<String>, id: impl Into<String>) -> Self {
+        Self::starting(Kind::ServerToServer, domain.into(), id.into())
+    }
+
+    /// The caller has its own stream and has just consumed `<starttls/>`: only `<proceed/>` is left.
+    pub fn at_command() -> Self {
+        Self {
+            state: ServerState::GoAhead,
+            ..Self::new("", "")
+        }
+    }
+
+    fn starting(kind: Kind, domain: String, id: String) -> Self {
+        Self {
+            kind,
+            domain,
+            id,
+            stream: Stream::new(),
+            state: ServerState::Header,
+        }
+    }
+
+    fn header(&self) -> String {
+        format!(
+            "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{STREAMS}' from='{}' id='{}' version='1.0'>",
+            self.kind.namespace(),
+            escape(&self.domain),
+            escape(&self.id),
+        )
+    }
+
+    /// A stream error, which ends the stream. An error may come only inside a stream, so that a header is sent if none was
+    /// (section 4.9.1.2).
+    fn give_up(&self, condition: &str, plain: &mut Plain) -> Result<(), Error> {
+        let header = if self.state == ServerState::Header {
+            self.header()
+        } else {
+            String::new()
+        };
+        let error = format!(
+            "{header}<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
+        );
+        plain.write_all(error.as_bytes())
+    }
+
+    fn react(&mut self, said: &Said, plain: &mut Plain) -> Result<(), Error> {
+        let condition = match (self.state, said) {
+            (ServerState::Header, Said::Header(header)) => match self.objection(header) {
+                None => {
+                    let features = format!(
+                        "<stream:features><starttls xmlns='{TLS}'><required/></starttls></stream:features>"
+                    );
+                    plain.write_all(format!("{}{features}", self.header()).as_bytes())?;
+                    self.state = ServerState::Stanzas;
+                    return Ok(());
+                }
+                Some(condition) => condition,
+            },
+            (_, Said::Footer) => {
+                plain.write_all(b"</stream:stream>")?;
+                return Err(Misbehaviour::Goodbye(Refusal::new(None, b"")).into());
+            }
+            (_, Said::Stanza(stanza)) if stanza.root.is(STREAMS, "error") => {
+                return Err(Misbehaviour::Goodbye(stanza.refusal()).into());
+            }
+            (_, Said::Stanza(stanza)) if stanza.root.is(TLS, "starttls") && stanza.is_empty() => {
+                self.state = ServerState::GoAhead;
+                return Ok(());
+            }
+            (_, Said::Stanza(stanza)) if stanza.root.is(TLS, "starttls") => {
+                plain.write_all(format!("<failure xmlns='{TLS}'/></stream:stream>").as_bytes())?;
+                return Err(said.unexpected());
+            }
+            (_, Said::Stanza(stanza)) if stanza.root.is(SASL, "auth") => {
+                let failure = format!("<failure xmlns='{SASL}'><encryption-required/></failure>");
+                return plain.write_all(failure.as_bytes());
+            }
+            _ => "policy-violation",
+        };
+        self.give_up(condition, plain)?;
+        Err(said.unexpected())
+    }
+
+    /// The stream error that a header deserves.
+    fn objection(&self, header: &Element) -> Option<&'static str> {
+        let content = self.stream.xml.default_namespace();
+        if !content.is_empty() && content != self.kind.namespace().as_bytes() {
+            return Some("invalid-namespace");
+        }
+        let to = header.attribute("to").unwrap_or_default();
+        if !to.eq_ignore_ascii_case(&self.domain) {
+            return Some("host-unknown");
+        }
+        if !is_version_1(header) {
+            return Some("unsupported-version");
+        }
+        None
+    }
+}
+
+impl Negotiator for Server {
+    type Tls = ServerConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        loop {
+            if self.state == ServerState::GoAhead {
+                plain.write_all(format!("<proceed xmlns='{TLS}'/>").as_bytes())?;
+                return Ok(Progress::Done(Boundary::Exact));
+            }
+            match self.stream.next(plain) {
+                Ok(None) => return Ok(Progress::NeedInput),
+                Ok(Some(said)) => self.react(&said, plain)?,
+                Err(error) => {
+                    let condition = match error {
+                        Error::Misbehaved(Misbehaviour::Malformed { what, .. })
+                            if what == FORBIDDEN =>
+                        {
+                            "restricted-xml"
+                        }
+                        Error::Misbehaved(Misbehaviour::Malformed { .. }) => "not-well-formed",
+                        Error::Misbehaved(Misbehaviour::TooLong { .. }) => "policy-violation",
+                        error => return Err(error),
+                    };
+                    self.give_up(condition, plain)?;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// "1.0" or later: the part before the point decides (section 4.7.5).
+fn is_version_1(header: &Element) -> bool {
+    let version = header.attribute("version").unwrap_or_default();
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| major >= 1)
+}
+
+/// What was said on a stream, one whole thing at a time.
+#[derive(Debug)]
+enum Said {
+    /// `<stream:stream>`
+    Header(Element),
+    /// An element inside the stream.
+    Stanza(Stanza),
+    /// `</stream:stream>`
+    Footer,
+}
+
+impl Said {
+    fn unexpected(&self) -> Error {
+        let name = match self {
+            Self::Header(_) => "stream",
+            Self::Stanza(stanza) => &stanza.root.name,
+            Self::Footer => "/stream",
+        };
+        Misbehaviour::Unexpected(Refusal::new(None, name.as_bytes())).into()
+    }
+}
+
+/// An element inside the stream, with what is directly inside of it.
+#[derive(Debug)]
+struct Stanza {
+    root: Element,
+    children: Vec<Element>,
+    /// All the text, wherever in it.
+    text: String,
+}
+
+impl Stanza {
+    fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.text.is_empty()
+    }
+
+    /// Of an error or a failure: the condition, which is the name of the first element in it, and the words.
+    fn refusal(&self) -> Refusal {
+        let condition = self.children.first().map_or("", |child| &child.name);
+        match self.text.trim() {
+            "" => Refusal::new(None, condition.as_bytes()),
+            text => Refusal::new(None, format!("{condition}: {text}").as_bytes()),
+        }
+    }
+}
+
+/// Reads a stream.
+#[derive(Debug)]
+struct Stream {
+    xml: Xml,
+    partial: Option<Stanza>,
+}
+
+impl Stream {
+    fn new() -> Self {
+        let xml = Xml::new();
+        Self { xml, partial: None }
+    }
+
+    fn inside() -> Self {
+        let xml = Xml::inside(STREAMS);
+        Self { xml, partial: None }
+    }
+
+    /// The next thing, consumed to its last byte; `None` if it is not complete.
+    fn next(&mut self, plain: &mut Plain) -> Result<Option<Said>, Error> {
+        while let Some(piece) = self.xml.next(plain)? {
+            match (self.xml.depth(), piece, &mut self.partial) {
+                (1, Piece::Opened(element), None) if element.is(STREAMS, "stream") => {
+                    return Ok(Some(Said::Header(element)));
+                }
+                (1, Piece::Opened(element), None) => {
+                    return Err(malformed("stream", element.name.as_bytes()));
+                }
+                (0, Piece::Closed, None) => return Ok(Some(Said::Footer)),
+                (2, Piece::Opened(root), None) => {
+                    self.partial = Some(Stanza {
+                        root,
+                        children: Vec::new(),
+                        text: String::new(),
+                    });
+                }
+                (3, Piece::Opened(child), Some(stanza)) => stanza.children.push(child),
+                (_, Piece::Text(text), Some(stanza)) => stanza.text.push_str(&text),
+                (1, Piece::Closed, partial) => {
+                    if let Some(stanza) = partial.take() {
+                        return Ok(Some(Said::Stanza(stanza)));
+                    }
+                }
+                // Deeper than anything that is looked at.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROCEED: &[u8] = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+
+    fn answered(answer: &[u8]) -> Result<Progress, Error> {
+        Client::at_command().advance(&mut Plain::with_prefix(answer))
+    }
+
+    #[test]
+    fn proceed_with_another_byte_is_none() {
+        assert_eq!(answered(PROCEED), Ok(Progress::Done(Boundary::Exact)));
+        for place in 0..PROCEED.len() {
+            for byte in 0..=u8::MAX {
+                let mut answer = PROCEED.to_vec();
+                answer[place] = byte;
+                let is_same = byte == PROCEED[place]
+                    // White space in a tag is white space.
+                    || (PROCEED[place] == b' ' && matches!(byte, b'\t' | b'\r' | b'\n'));
+                let is_taken = answered(&answer) == Ok(Progress::Done(Boundary::Exact));
+                assert_eq!(is_taken, is_same, "{}", answer.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_condition_and_the_words() {
+        let error =
+            b"<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text>\
+            no &lt;example.org&gt; here</text></stream:error>";
+        let Err(Error::Misbehaved(Misbehaviour::Goodbye(refusal))) = answered(error) else {
+            panic!("not a goodbye");
+        };
+        assert_eq!(
+            refusal.text.escaped(),
+            "host-unknown: no <example.org> here"
+        );
+    }
+
+    #[test]
+    fn the_words_of_the_caller_are_escaped() {
+        let mut plain = Plain::new();
+        let mut client = Client::s2s("a'b", "<&>");
+        assert_eq!(client.advance(&mut plain), Ok(Progress::NeedInput));
+        let (_, sent) = plain.into_parts();
+        let sent = String::from_utf8_lossy(&sent).into_owned();
+        assert!(
+            sent.contains(" from='a&apos;b' to='&lt;&amp;&gt;' "),
+            "{sent}"
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! The part of BER that LDAP is written in (RFC 4511 section 5.1): definite lengths only, octet strings in one piece, tags of one byte.
+//!
+//! A general BER library accepts what that section forbids, and would have to be kept from it: an indefinite length is a second
+//! opinion on where a message ends, which here is where TLS begins. What is left are the two functions of this file; the usual crates would
+//! bring a dozen others for them.
+
+use starttls_core::{Error, Misbehaviour, Plain};
+
+use crate::fields::{Fields, take};
+use crate::line::{malformed, refuse_tls_record};
+
+/// SEQUENCE.
+pub(crate) const SEQUENCE: u8 = 0x30;
+/// INTEGER.
+pub(crate) const INTEGER: u8 = 0x02;
+/// ENUMERATED.
+pub(crate) const ENUMERATED: u8 = 0x0a;
+/// OCTET STRING.
+pub(crate) const OCTET_STRING: u8 = 0x04;
+
+/// The contents of the next message, a SEQUENCE of at most `limit` bytes; consumed to its last byte.
+pub(crate) fn next_sequence(plain: &mut Plain, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+    let unread = plain.peek();
+    refuse_tls_record(unread)?;
+    match unread {
+        // It may be the first byte of a TLS record.
+        [] | [0x15 | 0x16] => return Ok(None),
+        [SEQUENCE, ..] => {}
+        [other, ..] => return Err(malformed("message", &[*other])),
+    }
+    let mut fields = Fields::new(unread);
+    fields.u8();
+    let length = match length(&mut fields) {
+        Length::Incomplete => return Ok(None),
+        Length::Invalid(byte) => return Err(malformed("length", &[byte])),
+        Length::Definite(length) => length,
+    };
+    if length > limit {
+        let what = "message";
+        return Err(Misbehaviour::TooLong { what, limit }.into());
+    }
+    let header = unread.len().saturating_sub(fields.rest().len());
+    let Some(mut message) = take(plain, header.saturating_add(length)) else {
+        return Ok(None);
+    };
+    Ok(Some(message.split_off(header.min(message.len()))))
+}
+
+/// The next element of a message that is there as a whole: its tag and its contents.
+pub(crate) fn element<'a>(fields: &mut Fields<'a>) -> Option<(u8, &'a [u8])> {
+    let tag = fields.u8()?;
+    // Tags of several bytes do not occur in LDAP.
+    if tag & 0x1f == 0x1f {
+        return None;
+    }
+    match length(fields) {
+        Length::Definite(length) => Some((tag, fields.bytes(length)?)),
+        Length::Incomplete | Length::Invalid(_) => None,
+    }
+}
+
+/// A non-negative INTEGER or ENUMERATED of up to 31 bits, which is what LDAP has.
+pub(crate) fn unsigned(contents: &[u8]) -> Option<u32> {
+    match contents {
+        [0..=0x7f] | [0..=0x7f, _, ..] if contents.len() <= 4 => Some(
+            contents
+                .iter()
+                .fold(0, |number, byte| (number << 8) | u32::from(*byte)),
+        ),
+        _ => None,
+    }
+}
+
+/// One element, made.
+pub(crate) fn encode(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
+    let contents = contents.concat();
+    let length = u32::try_from(contents.len()).unwrap_or(u32::MAX);
+    let header = match length {
+        0..=0x7f => vec![tag, length.to_be_bytes()[3]],
+        _ => [&[tag, 0x84], &length.to_be_bytes()[..]].concat(),
+    };
+    [header, contents].concat()
+}
+
+/// The shortest contents of a non-negative INTEGER.
+pub(crate) fn integer(number: u32) -> Vec<u8> {
+    let bytes = number.to_be_bytes();
+    let zeros = bytes.iter().take(3).take_while(|byte| **byte == 0).count();
+    let mut contents = bytes.get(zeros..).unwrap_or_default().to_vec();
+    if contents.first().is_some_and(|byte| *byte > 0x7f) {
+        contents.insert(0, 0);
+    }
+    contents
+}
+
+enum Length {
+    Incomplete,
+    Invalid(u8),
+    Definite(usize),
+}
+
+/// Short form, or long form with up to four bytes, which need not be the shortest one: Active Directory always sends four.
+fn length(fields: &mut Fields<'_>) -> Length {
+    match fields.u8() {
+        None => Length::Incomplete,
+        Some(short @ 0..=0x7f) => Length::Definite(usize::from(short)),
+        Some(long @ 0x81..=0x84) => match fields.bytes(usize::from(long & 0x0f)) {
+            None => Length::Incomplete,
+            Some(bytes) => Length::Definite(
+                bytes
+                    .iter()
+                    .fold(0, |length, byte| (length << 8) | usize::from(*byte)),
+            ),
+        },
+        Some(other) => Length::Invalid(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(bytes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        next_sequence(&mut Plain::with_prefix(bytes), 100)
+    }
+
+    #[test]
+    fn takes_every_length_form_and_leaves_the_rest() {
+        for form in [&b"\x02"[..], b"\x81\x02", b"\x82\0\x02", b"\x84\0\0\0\x02"] {
+            let mut plain = Plain::with_prefix(&[b"\x30", form, b"abrest"].concat());
+            assert_eq!(next_sequence(&mut plain, 100), Ok(Some(b"ab".to_vec())));
+            assert_eq!(plain.peek(), b"rest");
+        }
+    }
+
+    #[test]
+    fn refuses_indefinite_and_oversize_lengths() {
+        assert_eq!(message(b"\x30\x80"), Err(malformed("length", &[0x80])));
+        assert_eq!(
+            message(b"\x30\x85\0\0\0\0\x01"),
+            Err(malformed("length", &[0x85]))
+        );
+        let what = "message";
+        let too_long = Misbehaviour::TooLong { what, limit: 100 };
+        assert_eq!(message(b"\x30\x84\xff\xff\xff\xff"), Err(too_long.into()));
+        assert_eq!(message(b"\x30\x84\0\0"), Ok(None));
+        assert_eq!(message(b"\x16\x03"), Err(Misbehaviour::TlsTooEarly.into()));
+        assert_eq!(message(b"+OK"), Err(malformed("message", b"+")));
+    }
+
+    #[test]
+    fn integers_survive_the_round_trip() {
+        for number in [0, 1, 127, 128, 255, 256, 65_535, 0x7fff_ffff] {
+            assert_eq!(unsigned(&integer(number)), Some(number));
+        }
+        assert_eq!(integer(128), [0, 128]);
+        assert_eq!(unsigned(&[]), None);
+        assert_eq!(unsigned(&[0xff]), None);
+        assert_eq!(unsigned(&[0, 0, 0, 0, 1]), None);
+    }
+}

@@ -1,0 +1,455 @@
+//! XML as XMPP restricts it (RFC 6120 section 11.1), read one tag at a time out of the plaintext phase.
+//!
+//! quick-xml finds the end of a tag (its incremental `ElementParser`), parses the tag, and keeps the namespaces. What is not left to its reader is taking the
+//! input: that reads ahead, and the byte behind the `>` may be somebody's injection. So each tag is cut out here, whole and exactly, and nothing
+//! else is consumed. Comments, processing instructions, DTDs and CDATA sections are refused at their second character: entities cannot be
+//! declared, and none but the five of XML itself and numeric references are resolved.
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::name::{Namespace, NamespaceResolver, PrefixDeclaration, ResolveResult};
+use quick_xml::parser::{ElementParser, Parser};
+use starttls_core::{Error, Misbehaviour, Plain};
+
+use crate::line::{malformed, refuse_tls_record};
+
+/// What a comment, a processing instruction, a DTD or a CDATA section is malformed as.
+pub(crate) const FORBIDDEN: &str = "markup that XMPP forbids";
+
+/// The longest tag and the longest run of text. Stream headers have about 300 bytes, most of them namespaces.
+const MAX_PIECE: usize = 4 * 1024;
+/// The deepest nesting. The stream features of today's servers reach 7.
+const MAX_DEPTH: usize = 16;
+
+/// What one step of the input is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// A start tag, or an empty-element tag: then [`Closed`](Self::Closed) comes next without any more input.
+    Opened(Element),
+    /// An end tag.
+    Closed,
+    /// Text inside an element inside the stream. White space outside of these is skipped.
+    Text(String),
+}
+
+/// A start tag with its names resolved.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Element {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Those without a prefix.
+    pub(crate) attributes: Vec<(String, String)>,
+}
+
+impl Element {
+    pub(crate) fn is(&self, namespace: &str, name: &str) -> bool {
+        self.namespace == namespace && self.name == name
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.attributes.iter().find(|(key, _)| key == name)?;
+        Some(value)
+    }
+}
+
+/// Reads one stream.
+#[derive(Debug)]
+pub(crate) struct Xml {
+    namespaces: NamespaceResolver,
+    /// The qualified names of the open elements.
+    open: Vec<Vec<u8>>,
+    /// Nothing but the declaration may come before the first element, and it only once.
+    declaration_possible: bool,
+    /// The last tag was an empty-element tag.
+    pending_close: bool,
+    scan: ElementParser,
+    /// Bytes of the current piece that were searched before.
+    searched: usize,
+}
+
+impl Xml {
+    /// From the beginning of a stream.
+    pub(crate) fn new() -> Self {
+        Self {
+            namespaces: NamespaceResolver::default(),
+            open: Vec::new(),
+            declaration_possible: true,
+            pending_close: false,
+            scan: ElementParser::default(),
+            searched: 0,
+        }
+    }
+
+    /// Inside a stream that somebody else has opened, with `stream` as the prefix for `namespace`.
+    pub(crate) fn inside(namespace: &str) -> Self {
+        let mut xml = Self::new();
+        let prefix = PrefixDeclaration::Named(b"stream");
+        // Fails for the two prefixes that XML has reserved only.
+        let added = xml.namespaces.add(prefix, Namespace(namespace.as_bytes()));
+        debug_assert!(added.is_ok());
+        xml.open.push(b"stream:stream".to_vec());
+        xml.declaration_possible = false;
+        xml
+    }
+
+    /// How many elements are open.
+    pub(crate) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The namespace of names without a prefix.
+    pub(crate) fn default_namespace(&self) -> &[u8] {
+        match self.namespaces.resolve_prefix(None, true) {
+            ResolveResult::Bound(Namespace(namespace)) => namespace,
+            ResolveResult::Unbound | ResolveResult::Unknown(_) => b"",
+        }
+    }
+
+    /// The next piece, consumed to its last byte and no further; `None` if it is not complete.
+    pub(crate) fn next(&mut self, plain: &mut Plain) -> Result<Option<Piece>, Error> {
+        if self.pending_close {
+            self.pending_close = false;
+            self.close();
+            return Ok(Some(Piece::Closed));
+        }
+        loop {
+            if self.depth() <= 1 && self.searched == 0 {
+                self.skip_white_space(plain);
+            }
+            match plain.peek() {
+                [] | [b'<'] => return Ok(None),
+                [b'<', b'?', ..] if self.declaration_possible => {
+                    let Some(declaration) = self.cut(plain)? else {
+                        return Ok(None);
+                    };
+                    check_declaration(&declaration)?;
+                    self.declaration_possible = false;
+                }
+                [b'<', b'?' | b'!', ..] => return Err(malformed(FORBIDDEN, b"")),
+                [b'<', ..] => {
+                    let Some(tag) = self.cut(plain)? else {
+                        return Ok(None);
+                    };
+                    self.declaration_possible = false;
+                    return self.tag(&tag).map(Some);
+                }
+                _ if self.depth() > 1 => return self.text(plain),
+                // It may be the first byte of a TLS record.
+                [0x15 | 0x16] => return Ok(None),
+                unread => {
+                    refuse_tls_record(unread)?;
+                    return Err(malformed("stream", unread.get(..1).unwrap_or_default()));
+                }
+            }
+        }
+    }
+
+    fn skip_white_space(&mut self, plain: &mut Plain) {
+        let is_space = |byte: &&u8| matches!(**byte, b' ' | b'\t' | b'\r' | b'\n');
+        let spaces = plain.peek().iter().take_while(is_space).count();
+        if spaces > 0 {
+            plain.consume(spaces);
+            // "the XML declaration ... at the very beginning" (XML section 2.8)
+            self.declaration_possible = false;
+        }
+    }
+
+    /// Everything from `<` to the `>` that belongs to it.
+    fn cut(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
+        let unread = plain.peek();
+        let window = unread.get(..MAX_PIECE).unwrap_or(unread);
+        let new = window.get(self.searched..).unwrap_or_default();
+        let Some(end) = self.scan.feed(new) else {
+            self.searched = window.len();
+            return if window.len() == MAX_PIECE {
+                Err(too_long("tag"))
+            } else {
+                Ok(None)
+            };
+        };
+        let length = self.searched.saturating_add(end).saturating_add(1);
+        let tag = unread.get(..length).unwrap_or_default().to_vec();
+        plain.consume(length);
+        self.scan = ElementParser::default();
+        self.searched = 0;
+        Ok(Some(tag))
+    }
+
+    /// Text up to the next `<`, which is left.
+    fn text(&mut self, plain: &mut Plain) -> Result<Option<Piece>, Error> {
+        let unread = plain.peek();
+        let window = unread.get(..MAX_PIECE).unwrap_or(unread);
+        let new = window.get(self.searched..).unwrap_or_default();
+        let Some(end) = new.iter().position(|byte| *byte == b'<') else {
+            self.searched = window.len();
+            return if window.len() == MAX_PIECE {
+                Err(too_long("text"))
+            } else {
+                Ok(None)
+            };
+        };
+        let length = self.searched.saturating_add(end);
+        let text = unread.get(..length).unwrap_or_default();
+        let text = std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| quick_xml::escape::unescape(text).ok())
+            .ok_or_else(|| malformed("text", text))?
+            .into_owned();
+        plain.consume(length);
+        self.searched = 0;
+        Ok(Some(Piece::Text(text)))
+    }
+
+    fn tag(&mut self, tag: &[u8]) -> Result<Piece, Error> {
+        let malformed = || malformed("tag", tag);
+        let text = std::str::from_utf8(tag).map_err(|_| malformed())?;
+        // What no well-formed tag has, and what parsers disagree on.
+        let is_wrong = |byte: &u8| matches!(byte, b'<' | 0..=8 | 11 | 12 | 14..=31);
+        if tag.iter().skip(1).any(is_wrong) {
+            return Err(malformed());
+        }
+        let mut reader = Reader::from_str(text);
+        // Whether names match is checked here: the reader sees one tag only.
+        reader.config_mut().check_end_names = false;
+        reader.config_mut().allow_unmatched_ends = true;
+        match reader.read_event().map_err(|_| malformed())? {
+            Event::Start(start) => Ok(Piece::Opened(self.open(&start, tag)?)),
+            Event::Empty(start) => {
+                let element = self.open(&start, tag)?;
+                self.pending_close = true;
+                Ok(Piece::Opened(element))
+            }
+            Event::End(end) if self.open.last().is_some_and(|open| open == end.name().0) => {
+                self.close();
+                Ok(Piece::Closed)
+            }
+            _ => Err(malformed()),
+        }
+    }
+
+    fn open(&mut self, start: &BytesStart<'_>, tag: &[u8]) -> Result<Element, Error> {
+        let malformed = || malformed("tag", tag);
+        if self.depth() >= MAX_DEPTH {
+            let what = "elements in elements";
+            let limit = MAX_DEPTH;
+            return Err(Misbehaviour::TooLong { what, limit }.into());
+        }
+        if !is_name(start.name().0) {
+            return Err(malformed());
+        }
+        let mut attributes = Vec::new();
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|_| malformed())?;
+            if !is_name(attribute.key.0) {
+                return Err(malformed());
+            }
+            let value = attribute.unescape_value().map_err(|_| malformed())?;
+            if attribute.key.prefix().is_none() {
+                let key = String::from_utf8_lossy(attribute.key.0).into_owned();
+                attributes.push((key, value.into_owned()));
+            }
+        }
+        self.namespaces.push(start).map_err(|_| malformed())?;
+        let (namespace, name) = self.namespaces.resolve_element(start.name());
+        let namespace = match namespace {
+            ResolveResult::Bound(Namespace(namespace)) => namespace,
+            ResolveResult::Unbound => b"",
+            ResolveResult::Unknown(_) => return Err(malformed()),
+        };
+        let element = Element {
+            namespace: String::from_utf8_lossy(namespace).into_owned(),
+            name: String::from_utf8_lossy(name.into_inner()).into_owned(),
+            attributes,
+        };
+        self.open.push(start.name().0.to_vec());
+        Ok(element)
+    }
+
+    fn close(&mut self) {
+        self.namespaces.pop();
+        self.open.pop();
+    }
+}
+
+/// A qualified name. Beyond ASCII every character passes: none of them means anything to this reader.
+fn is_name(name: &[u8]) -> bool {
+    let is_name_byte =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | 0x80..);
+    let is_part = |part: &[u8]| {
+        part.iter().all(is_name_byte)
+            && part
+                .first()
+                .is_some_and(|first| !matches!(first, b'-' | b'.' | b'0'..=b'9'))
+    };
+    name.split(|byte| *byte == b':').count() <= 2 && name.split(|byte| *byte == b':').all(is_part)
+}
+
+/// "the version is 1.0 and the encoding is UTF-8" (RFC 6120 sections 11.6 and 11.8).
+fn check_declaration(declaration: &[u8]) -> Result<(), Error> {
+    let malformed = || malformed("XML declaration", declaration);
+    let text = std::str::from_utf8(declaration).map_err(|_| malformed())?;
+    let Ok(Event::Decl(declaration)) = Reader::from_str(text).read_event() else {
+        return Err(malformed());
+    };
+    let encoding = declaration
+        .encoding()
+        .transpose()
+        .map_err(|_| malformed())?;
+    let is_utf8 = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case(b"UTF-8"));
+    match declaration.version() {
+        Ok(version) if *version == b"1.0"[..] && is_utf8 => Ok(()),
+        _ => Err(malformed()),
+    }
+}
+
+fn too_long(what: &'static str) -> Error {
+    Misbehaviour::TooLong {
+        what,
+        limit: MAX_PIECE,
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All pieces, or the error behind them; and what is left unread.
+    fn read(bytes: &[u8]) -> (Vec<Piece>, Result<(), Error>, Vec<u8>) {
+        let (mut xml, mut plain, mut pieces) = (Xml::new(), Plain::with_prefix(bytes), Vec::new());
+        let end = loop {
+            match xml.next(&mut plain) {
+                Ok(Some(piece)) => pieces.push(piece),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        (pieces, end, plain.peek().to_vec())
+    }
+
+    fn opened(namespace: &str, name: &str) -> Piece {
+        Piece::Opened(Element {
+            namespace: namespace.into(),
+            name: name.into(),
+            attributes: Vec::new(),
+        })
+    }
+
+    fn is_refused(bytes: &[u8]) -> bool {
+        matches!(
+            read(bytes).1,
+            Err(Error::Misbehaved(Misbehaviour::Malformed { .. }))
+        )
+    }
+
+    #[test]
+    fn resolves_prefixes_where_they_are_bound() {
+        let (pieces, end, rest) =
+            read(b"<?xml version='1.0'?> <s:a xmlns:s='n'><b xmlns='m'>x &lt;</b >\n<c/></s:a>");
+        assert_eq!(end, Ok(()));
+        assert!(rest.is_empty());
+        let mut pieces = pieces.into_iter();
+        assert_eq!(pieces.next(), Some(opened("n", "a")));
+        let Some(Piece::Opened(b)) = pieces.next() else {
+            panic!("no b")
+        };
+        assert!(b.is("m", "b"));
+        let rest = [
+            Piece::Text("x <".into()),
+            Piece::Closed,
+            opened("", "c"),
+            Piece::Closed,
+            Piece::Closed,
+        ];
+        assert!(pieces.eq(rest));
+    }
+
+    #[test]
+    fn stops_at_the_end_of_a_tag() {
+        let mut xml = Xml::new();
+        let mut plain = Plain::with_prefix(b"<a b='>' c=\"'>\"\n/>\n<rest/>");
+        let Ok(Some(Piece::Opened(a))) = xml.next(&mut plain) else {
+            panic!("no a")
+        };
+        assert_eq!(plain.peek(), b"\n<rest/>");
+        assert_eq!(
+            (a.attribute("b"), a.attribute("c")),
+            (Some(">"), Some("'>"))
+        );
+        assert_eq!(xml.next(&mut plain), Ok(Some(Piece::Closed)));
+        assert_eq!(plain.peek(), b"\n<rest/>");
+    }
+
+    #[test]
+    fn refuses_what_xmpp_forbids() {
+        for markup in ["<!DOCTYPE a>", "<!--x-->", "<?pi?>", "<![CDATA[x]]>"] {
+            assert!(is_refused(markup.as_bytes()), "{markup}");
+            assert!(
+                is_refused(format!("<a><b>{markup}").as_bytes()),
+                "inside: {markup}"
+            );
+        }
+        assert!(is_refused(b"<a><b>&x;<"));
+        assert!(is_refused(b"<a b='&x;'/>"));
+        assert!(is_refused(b" <?xml version='1.0'?>"));
+        assert!(is_refused(b"<?xml version='1.1'?>"));
+        assert!(is_refused(b"<?xml version='1.0' encoding='UTF-16'?>"));
+    }
+
+    #[test]
+    fn refuses_what_is_not_well_formed() {
+        let tags = [
+            "</a>",
+            "<a></b>",
+            "<>",
+            "< a/>",
+            "<a/ >",
+            "<a b=c/>",
+            "<a b/>",
+            "<a b='1' b='2'/>",
+            "<p:a/>",
+            "<a:b:c/>",
+            "<1/>",
+            "<a <b/>",
+            "<a b='<'/>",
+            "<a xmlns:xmlns='x'/>",
+            "<a>text",
+            "text",
+        ];
+        for tag in tags {
+            assert!(is_refused(tag.as_bytes()), "{tag}");
+        }
+        assert!(is_refused(b"<a \x00/>"));
+        assert!(is_refused(b"<a b='\xff'/>"));
+    }
+
+    #[test]
+    fn is_bounded() {
+        let is_too_long = |bytes: &[u8]| {
+            matches!(
+                read(bytes).1,
+                Err(Error::Misbehaved(Misbehaviour::TooLong { .. }))
+            )
+        };
+        assert!(is_too_long(&b"<a>".repeat(17)));
+        assert!(!is_too_long(&b"<a>".repeat(16)));
+        assert!(is_too_long(&[b"<", &b"a".repeat(4096)[..]].concat()));
+        assert!(is_too_long(&[b"<a><b>", &b"x".repeat(4096)[..]].concat()));
+    }
+
+    #[test]
+    fn any_split_gives_the_same_pieces() {
+        let whole =
+            b"<?xml version='1.0'?><s:a xmlns:s='n' v='1.0'><b>text</b> <c d='>'/><c/></s:a>";
+        let (expected, ..) = read(whole);
+        let (mut xml, mut plain, mut pieces) = (Xml::new(), Plain::new(), Vec::new());
+        for byte in whole {
+            use starttls_core::Phase;
+            assert_eq!(plain.handle_input(&[*byte]), 1);
+            while let Some(piece) = xml.next(&mut plain).unwrap() {
+                pieces.push(piece);
+            }
+        }
+        assert_eq!(pieces, expected);
+    }
+}
