@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Error, Negotiator, Plain, Progress};
 use starttls_protocols::{
-    ftp, imap, irc, managesieve, munin, nats, nbd, nntp, nut, pop3, rdp, rpc, smtp, telnet,
-    vencrypt,
+    connect, ftp, http_upgrade, imap, irc, ldap, managesieve, munin, mysql, nats, nbd, nntp, nut,
+    pop3, postgres, proxy, rdp, rpc, smtp, socks, telnet, vencrypt, xmpp,
 };
 
 /// Which side of the dialogue is under test.
@@ -107,6 +107,31 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
     use Start::{Command, Full};
 
     match protocol {
+        "connect" => {
+            let host = options.get_or("host", "mail.example.org").to_owned();
+            let credentials = options
+                .get("user")
+                .map(|user| (user, options.get_or("password", "")));
+            match (role, start) {
+                (Client, Full) => {
+                    let mut client = connect::Client::new(host, 25);
+                    if let Some((user, password)) = credentials {
+                        client = client.basic_auth(user, password);
+                    }
+                    AnyNegotiator::client(client)
+                }
+                (Server, Full) => {
+                    let permit = !options.is("permit", "no");
+                    let mut server = connect::Server::new().permit(move |_| permit);
+                    if let Some((user, password)) = credentials {
+                        server = server.basic_auth(user, password);
+                    }
+                    AnyNegotiator::server(server)
+                }
+                (Server, Command) => AnyNegotiator::server(connect::Server::at_command()),
+                (Client, Command) => panic!("connect has nothing but the command"),
+            }
+        }
         "ftp" => {
             let or_ssl = options.is("or-ssl", "yes");
             let client = |client: ftp::Client| {
@@ -122,6 +147,14 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Server, Command) => server(ftp::Server::at_command()),
             }
         }
+        "http_upgrade" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(http_upgrade::Client::new(
+                options.get_or("host", "printer.example.org:631"),
+            )),
+            (Client, Command) => AnyNegotiator::client(http_upgrade::Client::at_command()),
+            (Server, Full) => AnyNegotiator::server(http_upgrade::Server::new()),
+            (Server, Command) => AnyNegotiator::server(http_upgrade::Server::at_command()),
+        },
         "imap" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(imap::Client::new()),
             (Client, Command) => AnyNegotiator::client(imap::Client::at_command()),
@@ -137,6 +170,15 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Client, Command) => AnyNegotiator::client(irc::Client::at_command()),
                 (Server, Full) => AnyNegotiator::server(irc::Server::new(name)),
                 (Server, Command) => AnyNegotiator::server(irc::Server::at_command(name)),
+            }
+        }
+        "ldap" => {
+            let id = options.get_or("id", "1").parse().expect("id is a number");
+            match (role, start) {
+                (Client, Full) => AnyNegotiator::client(ldap::Client::new()),
+                (Client, Command) => AnyNegotiator::client(ldap::Client::at_command(id)),
+                (Server, Full) => AnyNegotiator::server(ldap::Server::new()),
+                (Server, Command) => AnyNegotiator::server(ldap::Server::at_command(id)),
             }
         }
         "managesieve" => match (role, start) {
@@ -157,6 +199,22 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             }
             (Server, Command) => AnyNegotiator::server(munin::Server::at_command()),
         },
+        "mysql" => match (role, start) {
+            (Client, Full) => {
+                let mut client = mysql::Client::new();
+                if let Some(flags) = options.get("capabilities") {
+                    client = client.capabilities(flags.parse().expect("capabilities are a number"));
+                }
+                AnyNegotiator::client(client)
+            }
+            (Client, Command) => AnyNegotiator::client(mysql::Client::at_command()),
+            (Server, Full) => {
+                let scramble = options.get_or("scramble", "ABCDEFGHIJKLMNOPQRST");
+                let scramble = scramble.as_bytes().try_into().expect("20 bytes");
+                AnyNegotiator::server(mysql::Server::new("8.0.0-test", 7, scramble))
+            }
+            (Server, Command) => AnyNegotiator::server(mysql::Server::at_command()),
+        },
         "nats" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(nats::Client::new()),
             (Client, Command) => AnyNegotiator::client(nats::Client::at_command()),
@@ -165,6 +223,12 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 AnyNegotiator::server(nats::Server::new(options.get_or("info", info)))
             }
             (Server, Command) => AnyNegotiator::server(nats::Server::at_command()),
+        },
+        "nbd" => match (role, start) {
+            (Client, Full) => AnyNegotiator::client(nbd::Client::new()),
+            (Client, Command) => AnyNegotiator::client(nbd::Client::at_command()),
+            (Server, Full) => AnyNegotiator::server(nbd::Server::new()),
+            (Server, Command) => AnyNegotiator::server(nbd::Server::at_command()),
         },
         "nntp" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(nntp::Client::new()),
@@ -184,11 +248,38 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             (Server, Full) => AnyNegotiator::server(pop3::Server::new()),
             (Server, Command) => AnyNegotiator::server(pop3::Server::at_command()),
         },
-        "nbd" => match (role, start) {
-            (Client, Full) => AnyNegotiator::client(nbd::Client::new()),
-            (Client, Command) => AnyNegotiator::client(nbd::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(nbd::Server::new()),
-            (Server, Command) => AnyNegotiator::server(nbd::Server::at_command()),
+        "postgres" => match (role, start, options.is("gss", "yes")) {
+            (Client, Full, false) => AnyNegotiator::client(postgres::Client::new()),
+            (Client, Full, true) => AnyNegotiator::client(postgres::Client::with_gss()),
+            (Client, Command, _) => AnyNegotiator::client(postgres::Client::at_command()),
+            (Server, Full, _) => AnyNegotiator::server(postgres::Server::new()),
+            (Server, Command, _) => AnyNegotiator::server(postgres::Server::at_command()),
+        },
+        "proxy" => match (role, start) {
+            (Client, Full) => {
+                let address = |key, default| {
+                    let address = options.get_or(key, default).parse();
+                    address.expect("an address and a port")
+                };
+                let source = address("source", "192.0.2.1:50000");
+                let destination = address("destination", "192.0.2.2:25");
+                let mut writer = match options.get_or("version", "1") {
+                    "1" => proxy::Writer::v1(source, destination),
+                    "1-unknown" => proxy::Writer::v1_unknown(),
+                    "2" => proxy::Writer::v2(source, destination),
+                    "2-local" => proxy::Writer::v2_local(),
+                    other => panic!("no version {other}"),
+                };
+                if let Some(authority) = options.get("authority") {
+                    writer = writer.authority(authority);
+                }
+                if options.is("crc32c", "yes") {
+                    writer = writer.crc32c();
+                }
+                AnyNegotiator::client(writer)
+            }
+            (Server, Full) => AnyNegotiator::server(proxy::Reader::new()),
+            (_, Command) => panic!("proxy has nothing but the header"),
         },
         "rdp" => {
             let bits = options.get_or("protocols", "1").parse();
@@ -232,6 +323,38 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Server, Command, _) => AnyNegotiator::server(smtp::Server::at_command()),
             }
         }
+        "socks" => {
+            let host = options.get_or("host", "mail.example.org");
+            let user = options.get("user");
+            let password = options.get("password");
+            match (role, start) {
+                (Client, Full) => {
+                    let mut client = match options.get_or("version", "5") {
+                        "4" => {
+                            let address = host.parse().expect("an IPv4 address");
+                            socks::Client::v4(address, 25, user.unwrap_or_default())
+                        }
+                        "4a" => socks::Client::v4a(host, 25, user.unwrap_or_default()),
+                        "5" => socks::Client::new(host, 25),
+                        other => panic!("no version {other}"),
+                    };
+                    if let (Some(user), Some(password)) = (user, password) {
+                        client = client.password(user, password);
+                    }
+                    AnyNegotiator::client(client)
+                }
+                (Server, Full) => {
+                    let permit = !options.is("permit", "no");
+                    let mut server = socks::Server::new().permit(move |_| permit);
+                    if let (Some(user), Some(password)) = (user, password) {
+                        server = server.password(user, password);
+                    }
+                    AnyNegotiator::server(server)
+                }
+                (Server, Command) => AnyNegotiator::server(socks::Server::at_command()),
+                (Client, Command) => panic!("socks has nothing but the command"),
+            }
+        }
         "telnet" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(telnet::Client::new()),
             (Client, Command) => AnyNegotiator::client(telnet::Client::at_command()),
@@ -253,6 +376,20 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Server, Command) => AnyNegotiator::server(vencrypt::Server::at_command(subtypes)),
             }
         }
+        "xmpp" => match (role, start, options.is("variant", "s2s")) {
+            (Client, Full, false) => AnyNegotiator::client(xmpp::Client::new("example.org")),
+            (Client, Full, true) => {
+                AnyNegotiator::client(xmpp::Client::s2s("example.net", "example.org"))
+            }
+            (Client, Command, _) => AnyNegotiator::client(xmpp::Client::at_command()),
+            (Server, Full, false) => {
+                AnyNegotiator::server(xmpp::Server::new("example.org", "stream-1"))
+            }
+            (Server, Full, true) => {
+                AnyNegotiator::server(xmpp::Server::s2s("example.org", "stream-1"))
+            }
+            (Server, Command, _) => AnyNegotiator::server(xmpp::Server::at_command()),
+        },
         _ => panic!("no negotiator for {protocol} as {role:?} from {start:?}"),
     }
 }

@@ -13,6 +13,7 @@ const GO_AHEADS: &[(&str, &str, usize, bool)] = &[
     ("nntp", "382 go\r\n", 4, false),
     ("nut", "OK STARTTLS\n", 11, false),
     ("pop3", "+OK go\r\n", 4, false),
+    ("postgres", "S", 1, false),
     ("smtp", "220 go\r\n", 4, false),
 ];
 

@@ -1,14 +1,16 @@
 //! Our client against our server of every protocol: in memory to the byte, and over tokio.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Incoming, Negotiator, Output, Phase, Plain, Progress, Tls, Upgrade};
 use starttls_protocols::rdp::Protocols;
+use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::vencrypt::Subtype;
 use starttls_protocols::{
-    ftp, imap, irc, managesieve, munin, nats, nbd, nntp, nut, pop3, rdp, rpc, smtp, telnet,
-    vencrypt,
+    connect, ftp, http_upgrade, imap, irc, ldap, managesieve, munin, mysql, nats, nbd, nntp, nut,
+    pop3, postgres, proxy, rdp, rpc, smtp, socks, telnet, vencrypt, xmpp,
 };
 use starttls_tests::certs::{VERSIONS, pair_of};
 use starttls_tests::harness::transcript;
@@ -19,10 +21,23 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 type Client = Box<dyn Negotiator<Tls = ClientConnection>>;
 type Server = Box<dyn Negotiator<Tls = ServerConnection>>;
 
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50000);
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 25);
+
 /// Protocol (and variant, behind a blank), client, server.
 type Pair = (&'static str, fn() -> Client, fn() -> Server);
 
 const PAIRS: &[Pair] = &[
+    (
+        "connect",
+        || Box::new(connect::Client::new("www.example.org", 443)),
+        || Box::new(connect::Server::new()),
+    ),
+    (
+        "connect auth",
+        || Box::new(connect::Client::new("::1", 443).basic_auth("me", "secret")),
+        || Box::new(connect::Server::new().basic_auth("me", "secret")),
+    ),
     (
         "ftp",
         || Box::new(ftp::Client::new()),
@@ -32,6 +47,11 @@ const PAIRS: &[Pair] = &[
         "ftp ssl",
         || Box::new(ftp::Client::new().or_ssl()),
         || Box::new(ftp::Server::new().or_ssl()),
+    ),
+    (
+        "http_upgrade",
+        || Box::new(http_upgrade::Client::new("printer.example.org")),
+        || Box::new(http_upgrade::Server::new()),
     ),
     (
         "imap",
@@ -44,6 +64,11 @@ const PAIRS: &[Pair] = &[
         || Box::new(irc::Server::new("irc.example.org")),
     ),
     (
+        "ldap",
+        || Box::new(ldap::Client::new()),
+        || Box::new(ldap::Server::new()),
+    ),
+    (
         "managesieve",
         || Box::new(managesieve::Client::new()),
         || Box::new(managesieve::Server::new("Example 1.0")),
@@ -52,6 +77,11 @@ const PAIRS: &[Pair] = &[
         "munin",
         || Box::new(munin::Client::new()),
         || Box::new(munin::Server::new("node.example.org")),
+    ),
+    (
+        "mysql",
+        || Box::new(mysql::Client::new()),
+        || Box::new(mysql::Server::new("8.0.0", 7, *b"ABCDEFGHIJKLMNOPQRST")),
     ),
     (
         "nats",
@@ -82,6 +112,32 @@ const PAIRS: &[Pair] = &[
         || Box::new(pop3::Server::new()),
     ),
     (
+        "postgres",
+        || Box::new(postgres::Client::new()),
+        || Box::new(postgres::Server::new()),
+    ),
+    (
+        "postgres gss",
+        || Box::new(postgres::Client::with_gss()),
+        || Box::new(postgres::Server::new()),
+    ),
+    (
+        "proxy",
+        || Box::new(proxy::Writer::v1(CLIENT, SERVER)),
+        || Box::new(proxy::Reader::new()),
+    ),
+    (
+        "proxy v2",
+        || {
+            Box::new(
+                proxy::Writer::v2(CLIENT, SERVER)
+                    .authority("example.org")
+                    .crc32c(),
+            )
+        },
+        || Box::new(proxy::Reader::new()),
+    ),
+    (
         "rdp",
         || Box::new(rdp::Client::new(Protocols::TLS)),
         || Box::new(rdp::Server::new(Protocols::TLS)),
@@ -102,6 +158,38 @@ const PAIRS: &[Pair] = &[
         || Box::new(smtp::Server::lmtp("mail.example.org")),
     ),
     (
+        "socks",
+        || Box::new(socks::Client::new("www.example.org", 443)),
+        || Box::new(socks::Server::new()),
+    ),
+    (
+        "socks password",
+        || Box::new(socks::Client::new("::1", 443).password("me", "secret")),
+        || Box::new(socks::Server::new().password("me", "secret")),
+    ),
+    (
+        "socks v4",
+        || Box::new(socks::Client::v4(Ipv4Addr::LOCALHOST, 443, "me")),
+        || Box::new(socks::Server::new()),
+    ),
+    (
+        "socks v4a",
+        || Box::new(socks::Client::v4a("www.example.org", 443, "me")),
+        || Box::new(socks::Server::new()),
+    ),
+    (
+        "socks with connect and smtp inside",
+        || {
+            let proxies = socks::Client::new("proxy.example.org", 8080)
+                .then(connect::Client::new("mail.example.org", 25));
+            Box::new(proxies.then(smtp::Client::new("me.example.net")))
+        },
+        || {
+            let proxies = socks::Server::new().then(connect::Server::new());
+            Box::new(proxies.then(smtp::Server::new("mail.example.org")))
+        },
+    ),
+    (
         "telnet",
         || Box::new(telnet::Client::new()),
         || Box::new(telnet::Server::new()),
@@ -110,6 +198,16 @@ const PAIRS: &[Pair] = &[
         "vencrypt",
         || Box::new(vencrypt::Client::new([Subtype::X509None])),
         || Box::new(vencrypt::Server::new([Subtype::X509None])),
+    ),
+    (
+        "xmpp",
+        || Box::new(xmpp::Client::new("example.org")),
+        || Box::new(xmpp::Server::new("example.org", "stream-1")),
+    ),
+    (
+        "xmpp s2s",
+        || Box::new(xmpp::Client::s2s("example.net", "example.org")),
+        || Box::new(xmpp::Server::s2s("example.org", "stream-1")),
     ),
 ];
 

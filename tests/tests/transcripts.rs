@@ -22,27 +22,41 @@ macro_rules! directories {
 }
 
 directories! {
+    connect,
     ftp,
+    http_upgrade,
     imap,
     irc,
+    ldap,
     managesieve,
     munin,
+    mysql,
     nats,
     nbd,
     nntp,
     nut,
     pop3,
+    postgres,
+    proxy,
     rdp,
     rpc,
     smtp,
+    socks,
     telnet,
     vencrypt,
+    xmpp,
 }
 
 /// What a protocol cannot have, and why.
 const NOT_APPLICABLE: &[(&str, Role, &str, &str)] = {
     use Role::{Client, Server};
     &[
+        (
+            "connect",
+            Client,
+            "not-offered",
+            "nothing is offered: a proxy that does not do CONNECT refuses it (RFC 9110 section 9.3.6)",
+        ),
         (
             "ftp",
             Client,
@@ -59,6 +73,12 @@ const NOT_APPLICABLE: &[(&str, Role, &str, &str)] = {
         ("irc", Client, "multi-line", "a message is one line"),
         ("irc", Server, "multi-line", "a message is one line"),
         (
+            "ldap",
+            Client,
+            "not-offered",
+            "a server without StartTLS refuses it by protocolError (RFC 4511 section 4.14.2)",
+        ),
+        (
             "munin",
             Client,
             "not-offered",
@@ -72,6 +92,14 @@ const NOT_APPLICABLE: &[(&str, Role, &str, &str)] = {
             "a node ends by closing, without a word",
         ),
         ("munin", Server, "multi-line", "a command is one line"),
+        ("mysql", Client, "multi-line", "a greeting is one packet"),
+        ("mysql", Server, "multi-line", "a request is one packet"),
+        (
+            "mysql",
+            Server,
+            "abort",
+            "a client that has not logged in has no packet to end with",
+        ),
         ("nats", Client, "refused", "nobody is asked"),
         ("nats", Client, "multi-line", "INFO is one line"),
         ("nats", Server, "refused", "it reads nothing before TLS"),
@@ -95,7 +123,25 @@ const NOT_APPLICABLE: &[(&str, Role, &str, &str)] = {
         ),
         ("nut", Server, "multi-line", "a command is one line"),
         ("pop3", Server, "multi-line", "a command is one line"),
-        ("smtp", Server, "multi-line", "a command is one line"),
+        (
+            "postgres",
+            Client,
+            "not-offered",
+            "N is a refusal of what was asked for",
+        ),
+        (
+            "postgres",
+            Client,
+            "oversize",
+            "an answer is one byte, and the words behind E are not waited for if they are too many",
+        ),
+        ("proxy", Client, "refused", "the header has no answer"),
+        ("proxy", Client, "not-offered", "the header has no answer"),
+        ("proxy", Client, "multi-line", "the header has no answer"),
+        ("proxy", Client, "oversize", "the header has no answer"),
+        ("proxy", Client, "eof", "the header has no answer"),
+        ("proxy", Client, "abort", "the header has no answer"),
+        ("proxy", Server, "abort", "a proxy ends by closing"),
         (
             "rdp",
             Client,
@@ -114,6 +160,20 @@ const NOT_APPLICABLE: &[(&str, Role, &str, &str)] = {
             "abort",
             "RPC has no message with which a client ends (RFC 5531)",
         ),
+        ("smtp", Server, "multi-line", "a command is one line"),
+        (
+            "socks",
+            Client,
+            "not-offered",
+            "a method that is not acceptable is a refusal (RFC 1928 section 3)",
+        ),
+        (
+            "socks",
+            Client,
+            "oversize",
+            "the longest reply has 262 bytes",
+        ),
+        ("socks", Server, "abort", "a client ends by closing"),
         (
             "vencrypt",
             Server,
