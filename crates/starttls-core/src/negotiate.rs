@@ -94,25 +94,33 @@ impl Plain {
     ) -> Result<Progress, Error> {
         let began = *self.negotiating_since.get_or_insert(self.total_consumed());
         let progress = negotiator.advance(self);
-        if progress != Ok(Progress::NeedInput) {
-            self.negotiating_since = None;
-            return progress;
-        }
         let limit = self.wire.limits.negotiation;
-        // A full buffer of which the negotiator wants more would never end.
-        if self.total_received().saturating_sub(began) > limit as u64
-            || !(self.is_eof() || self.wants_input())
-        {
-            return Err(Misbehaviour::TooLong {
-                what: "negotiation",
-                limit,
+        let too_long = Misbehaviour::TooLong {
+            what: "negotiation",
+            limit,
+        };
+        // However the input was cut: what the dialogue has used counts when it is over, and until then all there is of it.
+        let dialogue = match progress {
+            Ok(Progress::NeedInput) => self.total_received(),
+            Ok(Progress::Done(_)) | Err(_) => {
+                self.negotiating_since = None;
+                self.total_consumed()
             }
-            .into());
+        };
+        let progress = progress?;
+        if dialogue.saturating_sub(began) > limit as u64 {
+            return Err(too_long.into());
         }
-        if self.is_eof() {
-            return Err(Error::Truncated(Stage::Negotiation));
+        if progress == Progress::NeedInput {
+            if self.is_eof() {
+                return Err(Error::Truncated(Stage::Negotiation));
+            }
+            // A full buffer of which the negotiator wants more would never end.
+            if !self.wants_input() {
+                return Err(too_long.into());
+            }
         }
-        progress
+        Ok(progress)
     }
 
     /// The boundary that a negotiator has found, if nothing is there that must not be.
