@@ -18,14 +18,17 @@
 )]
 
 mod ber;
+mod facts;
 mod fields;
 mod http;
 mod line;
 mod literal;
+mod options;
 mod reply;
 mod xml;
 
 pub mod connect;
+pub mod diagnose;
 pub mod ftp;
 pub mod http_upgrade;
 pub mod imap;
@@ -42,8 +45,10 @@ pub mod pop3;
 pub mod postgres;
 pub mod proxy;
 pub mod rdp;
+pub mod registry;
 pub mod rpc;
 pub mod smtp;
+pub mod sniff;
 pub mod socks;
 pub mod telnet;
 pub mod tunnel;
