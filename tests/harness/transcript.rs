@@ -204,7 +204,8 @@ impl Transcript {
         Ok(())
     }
 
-    pub(super) fn input(&self) -> Vec<u8> {
+    /// Everything that the side under test hears.
+    pub fn input(&self) -> Vec<u8> {
         self.turns
             .iter()
             .flat_map(|turn| turn.input.clone())
