@@ -15,6 +15,9 @@ pub use error::Error;
 mod halves;
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 
+mod in_place;
+pub use in_place::InPlace;
+
 mod plain_stream;
 pub use plain_stream::{Negotiated, Opportunistic, Parts, PlainStream};
 

@@ -1,9 +1,9 @@
 use std::io::{self, BufRead, IoSlice, Read, Write};
 
 use rustls::Connection;
-use starttls_core::{Error as CoreError, Misuse, Negotiator, rustls};
+use starttls_core::{Negotiator, rustls};
 
-use crate::{Error, PlainStream, TlsStream, Transport};
+use crate::{Error, InPlace, PlainStream, TlsStream, Transport};
 
 /// A blocking stream that is upgraded in place, for code that has it behind `&mut self`.
 ///
@@ -14,18 +14,12 @@ pub struct UpgradeableStream<IO> {
     state: State<IO>,
 }
 
-#[derive(Debug)]
-enum State<IO> {
-    Plain(Box<PlainStream<IO>>),
-    Tls(Box<TlsStream<IO>>),
-    /// An upgrade failed, or was dropped.
-    Ended(Error),
-}
+type State<IO> = InPlace<PlainStream<IO>, TlsStream<IO>>;
 
 impl<IO> From<PlainStream<IO>> for UpgradeableStream<IO> {
     fn from(plain: PlainStream<IO>) -> Self {
         Self {
-            state: State::Plain(Box::new(plain)),
+            state: State::new(plain),
         }
     }
 }
@@ -33,7 +27,7 @@ impl<IO> From<PlainStream<IO>> for UpgradeableStream<IO> {
 impl<IO> From<TlsStream<IO>> for UpgradeableStream<IO> {
     fn from(tls: TlsStream<IO>) -> Self {
         Self {
-            state: State::Tls(Box::new(tls)),
+            state: State::tls(tls),
         }
     }
 }
@@ -68,93 +62,39 @@ impl<IO> UpgradeableStream<IO> {
             State::Ended(_) => None,
         }
     }
-
-    /// Takes the stream out; what is left behind is an error to use.
-    fn take(&mut self) -> State<IO> {
-        std::mem::replace(&mut self.state, State::Ended(misuse(Misuse::HalfUpgraded)))
-    }
-
-    fn settle<T>(&mut self, result: Result<T, Error>) -> Result<(), Error>
-    where
-        Self: From<T>,
-    {
-        let (state, result) = match result {
-            Ok(stream) => (Self::from(stream).state, Ok(())),
-            Err(error) => (State::Ended(error.clone()), Err(error)),
-        };
-        self.state = state;
-        result
-    }
 }
 
 impl<IO: Transport> UpgradeableStream<IO> {
     /// As [`PlainStream::start_tls`].
     ///
     /// # Errors
-    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`] if it is TLS already.
+    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`](starttls_core::Misuse::Finished) if it is TLS already.
     pub fn start_tls(&mut self, connection: impl Into<Connection>) -> Result<(), Error> {
-        let result = self.take_plain()?.start_tls(connection);
-        self.settle(result)
+        let result = self.state.take_plain()?.start_tls(connection);
+        self.state.settle_tls(result)
     }
 
     /// As [`PlainStream::upgrade`].
     ///
     /// # Errors
-    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`] if it is TLS already.
+    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`](starttls_core::Misuse::Finished) if it is TLS already.
     pub fn upgrade<N: Negotiator>(
         &mut self,
         negotiator: N,
         connection: N::Tls,
     ) -> Result<(), Error> {
-        let result = self.take_plain()?.upgrade(negotiator, connection);
-        self.settle(result)
+        let result = self.state.take_plain()?.upgrade(negotiator, connection);
+        self.state.settle_tls(result)
     }
 
     /// As [`TlsStream::stop_tls`].
     ///
     /// # Errors
-    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`] if it is plaintext already.
+    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`](starttls_core::Misuse::Finished) if it is plaintext already.
     pub fn stop_tls(&mut self) -> Result<(), Error> {
-        let tls = match self.take() {
-            State::Tls(tls) => tls,
-            other => return self.put_back(other),
-        };
-        let result = tls.stop_tls();
-        self.settle(result)
+        let result = self.state.take_tls()?.stop_tls();
+        self.state.settle_plain(result)
     }
-
-    fn take_plain(&mut self) -> Result<PlainStream<IO>, Error> {
-        match self.take() {
-            State::Plain(plain) => Ok(*plain),
-            other => self.put_back(other),
-        }
-    }
-
-    fn put_back<T>(&mut self, state: State<IO>) -> Result<T, Error> {
-        self.state = state;
-        match &self.state {
-            State::Ended(error) => Err(error.clone()),
-            _ => Err(misuse(Misuse::Finished)),
-        }
-    }
-}
-
-impl<IO: Transport> UpgradeableStream<IO> {
-    /// As [`PlainStream::shutdown`] or [`TlsStream::shutdown`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn shutdown(&mut self) -> Result<(), Error> {
-        match &mut self.state {
-            State::Plain(plain) => plain.shutdown(),
-            State::Tls(tls) => tls.shutdown(),
-            State::Ended(error) => Err(error.clone()),
-        }
-    }
-}
-
-fn misuse(what: Misuse) -> Error {
-    CoreError::from(what).into()
 }
 
 impl<IO: Transport> Read for UpgradeableStream<IO> {

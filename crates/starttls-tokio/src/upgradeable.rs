@@ -3,8 +3,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use rustls::Connection;
-use starttls_stream::core::{Error as CoreError, Misuse, Negotiator};
-use starttls_stream::{Error, rustls};
+use starttls_stream::core::Negotiator;
+use starttls_stream::{Error, InPlace, rustls};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{PlainStream, TlsStream};
@@ -18,18 +18,12 @@ pub struct UpgradeableStream<IO> {
     state: State<IO>,
 }
 
-#[derive(Debug)]
-enum State<IO> {
-    Plain(Box<PlainStream<IO>>),
-    Tls(Box<TlsStream<IO>>),
-    /// An upgrade failed, or was dropped.
-    Ended(Error),
-}
+type State<IO> = InPlace<PlainStream<IO>, TlsStream<IO>>;
 
 impl<IO> From<PlainStream<IO>> for UpgradeableStream<IO> {
     fn from(plain: PlainStream<IO>) -> Self {
         Self {
-            state: State::Plain(Box::new(plain)),
+            state: State::new(plain),
         }
     }
 }
@@ -37,7 +31,7 @@ impl<IO> From<PlainStream<IO>> for UpgradeableStream<IO> {
 impl<IO> From<TlsStream<IO>> for UpgradeableStream<IO> {
     fn from(tls: TlsStream<IO>) -> Self {
         Self {
-            state: State::Tls(Box::new(tls)),
+            state: State::tls(tls),
         }
     }
 }
@@ -72,87 +66,43 @@ impl<IO> UpgradeableStream<IO> {
             State::Ended(_) => None,
         }
     }
-
-    /// Takes the stream out; what is left behind is an error to use.
-    fn take(&mut self) -> State<IO> {
-        std::mem::replace(&mut self.state, State::Ended(misuse(Misuse::HalfUpgraded)))
-    }
-
-    fn settle<T>(&mut self, result: Result<T, Error>) -> Result<(), Error>
-    where
-        Self: From<T>,
-    {
-        let (state, result) = match result {
-            Ok(stream) => (Self::from(stream).state, Ok(())),
-            Err(error) => (State::Ended(error.clone()), Err(error)),
-        };
-        self.state = state;
-        result
-    }
-
-    fn fail<T>(&self) -> Poll<io::Result<T>> {
-        let error = match &self.state {
-            State::Ended(error) => error.clone(),
-            _ => misuse(Misuse::Finished),
-        };
-        Poll::Ready(Err(error.into()))
-    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> UpgradeableStream<IO> {
     /// As [`PlainStream::start_tls`]. When this future is dropped, the connection is closed and every use of the stream an error.
     ///
     /// # Errors
-    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`] if it is TLS already.
+    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is TLS already.
     pub async fn start_tls(&mut self, connection: impl Into<Connection>) -> Result<(), Error> {
-        let result = self.take_plain()?.start_tls(connection).await;
-        self.settle(result)
+        let result = self.state.take_plain()?.start_tls(connection).await;
+        self.state.settle_tls(result)
     }
 
     /// As [`PlainStream::upgrade`]. When this future is dropped, the connection is closed and every use of the stream an error.
     ///
     /// # Errors
-    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`] if it is TLS already.
+    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is TLS already.
     pub async fn upgrade<N: Negotiator>(
         &mut self,
         negotiator: N,
         connection: N::Tls,
     ) -> Result<(), Error> {
-        let result = self.take_plain()?.upgrade(negotiator, connection).await;
-        self.settle(result)
+        let result = self
+            .state
+            .take_plain()?
+            .upgrade(negotiator, connection)
+            .await;
+        self.state.settle_tls(result)
     }
 
     /// As [`TlsStream::stop_tls`]. When this future is dropped, the connection is closed and every use of the stream an error.
     ///
     /// # Errors
-    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`] if it is plaintext already.
+    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is plaintext already.
     pub async fn stop_tls(&mut self) -> Result<(), Error> {
-        let tls = match self.take() {
-            State::Tls(tls) => tls,
-            other => return self.put_back(other),
-        };
-        let result = tls.stop_tls().await;
-        self.settle(result)
+        let result = self.state.take_tls()?.stop_tls().await;
+        self.state.settle_plain(result)
     }
-
-    fn take_plain(&mut self) -> Result<PlainStream<IO>, Error> {
-        match self.take() {
-            State::Plain(plain) => Ok(*plain),
-            other => self.put_back(other),
-        }
-    }
-
-    fn put_back<T>(&mut self, state: State<IO>) -> Result<T, Error> {
-        self.state = state;
-        match &self.state {
-            State::Ended(error) => Err(error.clone()),
-            _ => Err(misuse(Misuse::Finished)),
-        }
-    }
-}
-
-fn misuse(what: Misuse) -> Error {
-    CoreError::from(what).into()
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for UpgradeableStream<IO> {
@@ -161,25 +111,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for UpgradeableStream<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_read(cx, buf),
             State::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for UpgradeableStream<IO> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        if let State::Ended(_) = this.state {
-            return this.fail();
-        }
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_fill_buf(cx),
             State::Tls(tls) => Pin::new(&mut **tls).poll_fill_buf(cx),
-            State::Ended(_) => Poll::Ready(Ok(&[])),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 
@@ -198,11 +143,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpgradeableStream<IO> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_write(cx, buf),
             State::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 
@@ -211,11 +155,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpgradeableStream<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_write_vectored(cx, bufs),
             State::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 
@@ -224,20 +167,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UpgradeableStream<IO> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_flush(cx),
             State::Tls(tls) => Pin::new(tls).poll_flush(cx),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_shutdown(cx),
             State::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 }

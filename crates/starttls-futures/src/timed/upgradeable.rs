@@ -4,8 +4,8 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use rustls::Connection;
-use starttls_stream::core::{Error as CoreError, Misuse, Negotiator};
-use starttls_stream::{Error, rustls};
+use starttls_stream::core::Negotiator;
+use starttls_stream::{Error, InPlace, rustls};
 
 use super::{PlainStream, TlsStream};
 use crate::Timer;
@@ -19,18 +19,12 @@ pub struct UpgradeableStream<IO, T: Timer> {
     state: State<IO, T>,
 }
 
-#[derive(Debug)]
-enum State<IO, T: Timer> {
-    Plain(Box<PlainStream<IO, T>>),
-    Tls(Box<TlsStream<IO, T>>),
-    /// An upgrade failed, or was dropped.
-    Ended(Error),
-}
+type State<IO, T> = InPlace<PlainStream<IO, T>, TlsStream<IO, T>>;
 
 impl<IO, T: Timer> From<PlainStream<IO, T>> for UpgradeableStream<IO, T> {
     fn from(plain: PlainStream<IO, T>) -> Self {
         Self {
-            state: State::Plain(Box::new(plain)),
+            state: State::new(plain),
         }
     }
 }
@@ -38,7 +32,7 @@ impl<IO, T: Timer> From<PlainStream<IO, T>> for UpgradeableStream<IO, T> {
 impl<IO, T: Timer> From<TlsStream<IO, T>> for UpgradeableStream<IO, T> {
     fn from(tls: TlsStream<IO, T>) -> Self {
         Self {
-            state: State::Tls(Box::new(tls)),
+            state: State::tls(tls),
         }
     }
 }
@@ -73,87 +67,43 @@ impl<IO, T: Timer> UpgradeableStream<IO, T> {
             State::Ended(_) => None,
         }
     }
-
-    /// Takes the stream out; what is left behind is an error to use.
-    fn take(&mut self) -> State<IO, T> {
-        std::mem::replace(&mut self.state, State::Ended(misuse(Misuse::HalfUpgraded)))
-    }
-
-    fn settle<S>(&mut self, result: Result<S, Error>) -> Result<(), Error>
-    where
-        Self: From<S>,
-    {
-        let (state, result) = match result {
-            Ok(stream) => (Self::from(stream).state, Ok(())),
-            Err(error) => (State::Ended(error.clone()), Err(error)),
-        };
-        self.state = state;
-        result
-    }
-
-    fn fail<R>(&self) -> Poll<io::Result<R>> {
-        let error = match &self.state {
-            State::Ended(error) => error.clone(),
-            _ => misuse(Misuse::Finished),
-        };
-        Poll::Ready(Err(error.into()))
-    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> UpgradeableStream<IO, T> {
     /// As [`PlainStream::start_tls`]. When this future is dropped, the connection is closed and every use of the stream an error.
     ///
     /// # Errors
-    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`] if it is TLS already.
+    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is TLS already.
     pub async fn start_tls(&mut self, connection: impl Into<Connection>) -> Result<(), Error> {
-        let result = self.take_plain()?.start_tls(connection).await;
-        self.settle(result)
+        let result = self.state.take_plain()?.start_tls(connection).await;
+        self.state.settle_tls(result)
     }
 
     /// As [`PlainStream::upgrade`]. When this future is dropped, the connection is closed and every use of the stream an error.
     ///
     /// # Errors
-    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`] if it is TLS already.
+    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is TLS already.
     pub async fn upgrade<N: Negotiator>(
         &mut self,
         negotiator: N,
         connection: N::Tls,
     ) -> Result<(), Error> {
-        let result = self.take_plain()?.upgrade(negotiator, connection).await;
-        self.settle(result)
+        let result = self
+            .state
+            .take_plain()?
+            .upgrade(negotiator, connection)
+            .await;
+        self.state.settle_tls(result)
     }
 
     /// As [`TlsStream::stop_tls`]. When this future is dropped, the connection is closed and every use of the stream an error.
     ///
     /// # Errors
-    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`] if it is plaintext already.
+    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is plaintext already.
     pub async fn stop_tls(&mut self) -> Result<(), Error> {
-        let tls = match self.take() {
-            State::Tls(tls) => tls,
-            other => return self.put_back(other),
-        };
-        let result = tls.stop_tls().await;
-        self.settle(result)
+        let result = self.state.take_tls()?.stop_tls().await;
+        self.state.settle_plain(result)
     }
-
-    fn take_plain(&mut self) -> Result<PlainStream<IO, T>, Error> {
-        match self.take() {
-            State::Plain(plain) => Ok(*plain),
-            other => self.put_back(other),
-        }
-    }
-
-    fn put_back<R>(&mut self, state: State<IO, T>) -> Result<R, Error> {
-        self.state = state;
-        match &self.state {
-            State::Ended(error) => Err(error.clone()),
-            _ => Err(misuse(Misuse::Finished)),
-        }
-    }
-}
-
-fn misuse(what: Misuse) -> Error {
-    CoreError::from(what).into()
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> AsyncRead for UpgradeableStream<IO, T> {
@@ -162,25 +112,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> AsyncRead for UpgradeableStre
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_read(cx, buf),
             State::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> AsyncBufRead for UpgradeableStream<IO, T> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        if let State::Ended(_) = this.state {
-            return this.fail();
-        }
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_fill_buf(cx),
             State::Tls(tls) => Pin::new(&mut **tls).poll_fill_buf(cx),
-            State::Ended(_) => Poll::Ready(Ok(&[])),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 
@@ -199,11 +144,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> AsyncWrite for UpgradeableStr
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_write(cx, buf),
             State::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 
@@ -212,29 +156,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> AsyncWrite for UpgradeableStr
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_write_vectored(cx, bufs),
             State::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_flush(cx),
             State::Tls(tls) => Pin::new(tls).poll_flush(cx),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match &mut this.state {
+        match &mut self.get_mut().state {
             State::Plain(plain) => Pin::new(plain).poll_close(cx),
             State::Tls(tls) => Pin::new(tls).poll_close(cx),
-            State::Ended(_) => this.fail(),
+            State::Ended(error) => Poll::Ready(Err(error.clone().into())),
         }
     }
 }
