@@ -1,4 +1,4 @@
-//! TLS back to plaintext at the exact byte, and up again (RFC 4217 section 6, RFC 4511 section 4.14.3).
+//! TLS back to plaintext at the exact byte, and up again (RFC 4217 section 5, RFC 4511 section 4.14.3).
 
 use starttls_core::{Error, Incoming, Misuse, Phase, Tls};
 use starttls_tests::certs::{VERSIONS, client, pair_of, server};

@@ -189,7 +189,7 @@ impl Tls {
     /// Back to plaintext, by the book: our `close_notify` is queued or sent, the peer's was received, and everything before it was read.
     ///
     /// The result begins with exactly the bytes that followed the peer's `close_notify`, also when they came in the same segment. (FTP
-    /// `CCC`, RFC 4217 section 6; LDAP TLS closure, RFC 4511 section 4.14.3.) How long to wait for a peer that does not answer is the
+    /// `CCC`, RFC 4217 section 5; LDAP TLS closure, RFC 4511 section 4.14.3.) How long to wait for a peer that does not answer is the
     /// caller's decision.
     ///
     /// # Errors
