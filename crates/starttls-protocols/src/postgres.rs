@@ -60,8 +60,9 @@ impl Client {
         }
     }
 
-    /// GSSENCRequest first, as libpq does when it has credentials. `N` is what this waits for; a server that says `G` wants GSSAPI
-    /// encryption, with which there is no TLS on this connection.
+    /// GSSENCRequest first, as libpq does when it has credentials; `N` is what this waits for. A server that was built with GSSAPI says `G`
+    /// whatever its settings are. That is an error here: the connection goes on with GSSAPI or not at all, so that the caller
+    /// connects again, with [`new`](Self::new).
     pub fn with_gss() -> Self {
         Self {
             state: ClientState::AskGss,

@@ -93,13 +93,15 @@ impl Host {
         }
         let is_name_byte =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        // "127.1" and "0x7f.1" are addresses for many a resolver.
+        // "127.1" and "0x7f.1" are addresses for many a resolver: it is the last label that decides.
         let last = host
             .trim_end_matches('.')
             .rsplit('.')
             .next()
             .unwrap_or_default();
-        let is_number = last.starts_with(|first: char| first.is_ascii_digit());
+        let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+        let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+            || hex.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let is_name = (1..=255).contains(&host.len()) && host.bytes().all(is_name_byte);
         (is_name && !is_number).then(|| Self::Name(host.to_owned()))
     }
@@ -252,6 +254,8 @@ mod tests {
             "127.1",
             "1",
             "0x7f000001",
+            "a.0X1.",
+            "0x",
             "a.1.",
             "",
             "a b",
@@ -265,6 +269,7 @@ mod tests {
             Host::parse("::1"),
             Some(Host::Ip([0, 0, 0, 0, 0, 0, 0, 1].into()))
         );
+        assert_eq!(Host::parse("3f2a.1b"), Some(Host::Name("3f2a.1b".into())));
         assert_eq!(
             Host::parse("a_b.example"),
             Some(Host::Name("a_b.example".into()))

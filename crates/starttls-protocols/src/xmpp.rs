@@ -9,8 +9,10 @@ use quick_xml::escape::escape;
 use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
-use crate::line::malformed;
-use crate::xml::{Element, FORBIDDEN, Piece, Xml};
+use crate::xml::{Element, FORBIDDEN};
+
+mod stream;
+use stream::{Said, Stream};
 
 const STREAMS: &str = "http://etherx.jabber.org/streams";
 const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
@@ -339,103 +341,6 @@ fn is_version_1(header: &Element) -> bool {
         .next()
         .and_then(|major| major.parse::<u32>().ok());
     major.is_some_and(|major| major >= 1)
-}
-
-/// What was said on a stream, one whole thing at a time.
-#[derive(Debug)]
-enum Said {
-    /// `<stream:stream>`
-    Header(Element),
-    /// An element inside the stream.
-    Stanza(Stanza),
-    /// `</stream:stream>`
-    Footer,
-}
-
-impl Said {
-    fn unexpected(&self) -> Error {
-        let name = match self {
-            Self::Header(_) => "stream",
-            Self::Stanza(stanza) => &stanza.root.name,
-            Self::Footer => "/stream",
-        };
-        Misbehaviour::Unexpected(Refusal::new(None, name.as_bytes())).into()
-    }
-}
-
-/// An element inside the stream, with what is directly inside of it.
-#[derive(Debug)]
-struct Stanza {
-    root: Element,
-    children: Vec<Element>,
-    /// All the text, wherever in it.
-    text: String,
-}
-
-impl Stanza {
-    fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.text.is_empty()
-    }
-
-    /// Of an error or a failure: the condition, which is the name of the first element in it, and the words.
-    fn refusal(&self) -> Refusal {
-        let condition = self.children.first().map_or("", |child| &child.name);
-        match self.text.trim() {
-            "" => Refusal::new(None, condition.as_bytes()),
-            text => Refusal::new(None, format!("{condition}: {text}").as_bytes()),
-        }
-    }
-}
-
-/// Reads a stream.
-#[derive(Debug)]
-struct Stream {
-    xml: Xml,
-    partial: Option<Stanza>,
-}
-
-impl Stream {
-    fn new() -> Self {
-        let xml = Xml::new();
-        Self { xml, partial: None }
-    }
-
-    fn inside() -> Self {
-        let xml = Xml::inside(STREAMS);
-        Self { xml, partial: None }
-    }
-
-    /// The next thing, consumed to its last byte; `None` if it is not complete.
-    fn next(&mut self, plain: &mut Plain) -> Result<Option<Said>, Error> {
-        while let Some(piece) = self.xml.next(plain)? {
-            match (self.xml.depth(), piece, &mut self.partial) {
-                (1, Piece::Opened(element), None) if element.is(STREAMS, "stream") => {
-                    return Ok(Some(Said::Header(element)));
-                }
-                (1, Piece::Opened(element), None) => {
-                    return Err(malformed("stream", element.name.as_bytes()));
-                }
-                (0, Piece::Closed, None) => return Ok(Some(Said::Footer)),
-                (2, Piece::Opened(root), None) => {
-                    self.partial = Some(Stanza {
-                        root,
-                        children: Vec::new(),
-                        text: String::new(),
-                    });
-                }
-                (3, Piece::Opened(child), Some(stanza)) => stanza.children.push(child),
-                (_, Piece::Text(text), Some(stanza)) => stanza.text.push_str(&text),
-                (1, Piece::Closed, partial) => {
-                    if let Some(stanza) = partial.take() {
-                        return Ok(Some(Said::Stanza(stanza)));
-                    }
-                }
-                // Deeper than anything that is looked at.
-                _ => {}
-            }
-        }
-        Ok(None)
-    }
 }
 
 #[cfg(test)]
