@@ -4,6 +4,9 @@
 //! first byte of TLS; TLS begins behind the `IAC SE` of the peer's `FOLLOWS`. Until then every other option is refused. A side
 //! that has said `FOLLOWS` answers nothing any more, since its next byte must be TLS.
 //!
+//! The two `FOLLOWS` may cross: a client that has got the server's sends its ClientHello right behind its own, so that the server finds
+//! both together. At the server what follows goes to TLS therefore, and the client's `FOLLOWS` says that it is nothing else.
+//!
 //! After TLS all options are in their initial state again and are negotiated anew. The client's handshake begins; inside TLS
 //! both sides may negotiate at once.
 
@@ -178,7 +181,7 @@ impl Server {
                 refuse(*verb, *option, plain)?;
             }
             (ServerState::Follows, Command::Subnegotiation(START_TLS, words)) if words == &[1] => {
-                return Ok(Some(Progress::Done(Boundary::Exact)));
+                return Ok(Some(Progress::Done(Boundary::Pipelined)));
             }
             (_, command) if command.is_irrelevant() => {}
             _ => return Err(command.unexpected()),
