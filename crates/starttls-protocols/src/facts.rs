@@ -234,6 +234,7 @@ impl Protocol {
                 implicit_tls_port: Some(992),
                 first_inside_tls: First::Either,
                 after_tls: AfterTls::OptionsAgain,
+                boundary_at_server: Boundary::Pipelined,
                 ..SERVER_FIRST
             },
             Self::Connect => Facts {

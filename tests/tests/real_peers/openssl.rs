@@ -4,46 +4,114 @@ use std::process::Command;
 
 use crate::support::{Server, file, must_fail, must_say};
 
-fn s_client(port: u16, arguments: &[&str]) -> Command {
+fn s_client(port: u16, protocol: &str, arguments: &[&str]) -> Command {
     let mut client = Command::new("openssl");
     client
-        .args([
-            "s_client",
-            "-starttls",
-            "smtp",
-            "-connect",
-            &format!("127.0.0.1:{port}"),
-        ])
-        .args(["-verify_return_error", "-brief", "-servername", "localhost"])
+        .args(["s_client", "-starttls", protocol, "-brief"])
+        .args(["-connect", &format!("127.0.0.1:{port}")])
+        .args(["-verify_return_error", "-servername", "localhost"])
         .arg("-CAfile")
         .arg(file("ca.pem"))
         .args(arguments);
     client
 }
 
+/// The certificate is verified in both versions of TLS, and a wrong name is refused.
+fn upgrades(protocol: &str, arguments: &[&str]) {
+    let server = Server::of(protocol, &[]);
+    for (version, expected) in [("-tls1_3", "TLSv1.3"), ("-tls1_2", "TLSv1.2")] {
+        let verified = ["-verify_hostname", "localhost", version];
+        must_say(
+            &mut s_client(server.port, protocol, &[arguments, &verified].concat()),
+            &["Verification: OK", expected],
+        );
+    }
+    let other = ["-verify_hostname", "other.example"];
+    must_fail(
+        &mut s_client(server.port, protocol, &[arguments, &other].concat()),
+        "hostname mismatch",
+    );
+}
+
 #[test]
-fn smtp_server_is_verified_with_both_versions() {
-    let server = Server::ours("smtp_server", &[]);
-    let name = ["-verify_hostname", "localhost"];
-    must_say(
-        &mut s_client(server.port, &name),
-        &["Verification: OK", "TLSv1.3"],
-    );
-    must_say(
-        &mut s_client(server.port, &["-tls1_2"]),
-        &["Verification: OK", "TLSv1.2"],
-    );
+fn smtp() {
+    upgrades("smtp", &[]);
+}
+
+#[test]
+fn lmtp() {
+    upgrades("lmtp", &[]);
+}
+
+#[test]
+fn imap() {
+    upgrades("imap", &[]);
+}
+
+#[test]
+fn pop3() {
+    upgrades("pop3", &[]);
+}
+
+#[test]
+fn nntp() {
+    upgrades("nntp", &[]);
+}
+
+#[test]
+fn sieve() {
+    upgrades("sieve", &[]);
+}
+
+#[test]
+fn ftp() {
+    upgrades("ftp", &[]);
+}
+
+#[test]
+fn xmpp() {
+    upgrades("xmpp", &["-xmpphost", "localhost"]);
+}
+
+#[test]
+fn xmpp_server() {
+    upgrades("xmpp-server", &["-xmpphost", "localhost"]);
+}
+
+#[test]
+fn ldap() {
+    upgrades("ldap", &[]);
+}
+
+#[test]
+fn postgres() {
+    upgrades("postgres", &[]);
+}
+
+#[test]
+fn mysql() {
+    upgrades("mysql", &[]);
+}
+
+#[test]
+fn irc() {
+    upgrades("irc", &[]);
+}
+
+#[test]
+fn telnet() {
+    upgrades("telnet", &[]);
 }
 
 #[test]
 fn smtp_server_with_one_version_refuses_the_other() {
     let server = Server::ours("smtp_server", &["--tls", "1.2"]);
     must_say(
-        &mut s_client(server.port, &[]),
+        &mut s_client(server.port, "smtp", &[]),
         &["Verification: OK", "TLSv1.2"],
     );
     must_fail(
-        &mut s_client(server.port, &["-tls1_3"]),
+        &mut s_client(server.port, "smtp", &["-tls1_3"]),
         "alert protocol version",
     );
 }

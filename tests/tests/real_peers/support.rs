@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub(crate) fn script(name: &str) -> Command {
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
     child: Child,
+    /// What it says, line by line.
+    lines: Receiver<String>,
     /// Where it listens.
     pub(crate) port: u16,
 }
@@ -64,15 +67,20 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let first = lines.next().expect("a line").expect("text");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = mpsc::channel();
+        // A thread, so that what it says does not fill its pipe.
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let first = lines.recv_timeout(PATIENCE).expect("a line");
         let port = first
             .strip_prefix("listening ")
             .and_then(|at| at.rsplit(':').next()?.parse().ok())
             .unwrap_or_else(|| panic!("{command:?} says {first:?}"));
-        // What it says from here on must not fill its pipe.
-        thread::spawn(move || lines.for_each(drop));
-        Self { child, port }
+        Self { child, lines, port }
     }
 
     /// One of our example servers with the peers' certificate.
@@ -85,6 +93,23 @@ impl Server {
                 .arg(file("server.key"))
                 .args(arguments),
         )
+    }
+
+    /// Our example server of any protocol.
+    pub(crate) fn of(protocol: &str, arguments: &[&str]) -> Self {
+        let protocol = ["--protocol", protocol];
+        Self::ours("starttls_server", &[&protocol, arguments].concat())
+    }
+
+    /// Waits until it says this, and gives the line.
+    pub(crate) fn says(&self, words: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("the server does not say {words:?}"));
+            if line.contains(words) {
+                return line;
+            }
+        }
     }
 }
 
