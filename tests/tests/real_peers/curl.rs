@@ -89,12 +89,7 @@ fn ftp_that_goes_back_to_plaintext() {
     let url = format!("ftp://localhost:{}/hello.txt", server.port);
     must_say(
         curl(&url).args(["--ftp-ssl-ccc", "--ftp-ssl-ccc-mode", "active"]),
-        &[
-            "> CCC",
-            "200 plaintext from here on",
-            "hello\n",
-            "226 done",
-        ],
+        &["> CCC", "200 plaintext from here on", "hello\n", "226 done"],
     );
     server.says("plaintext again");
 }
