@@ -8,9 +8,8 @@ use starttls_protocols::registry::{ClientOptions, Protocol, Role, ServerOptions}
 use starttls_tests::harness::negotiators::{self, AnyNegotiator};
 use starttls_tests::harness::transcript::{Transcript, protocols, read_directory};
 
-/// The longest input here. It is under the limit of a negotiation, which is the core's: it is checked when a negotiator has
-/// reacted, so that what is still answered beyond it depends on the pieces.
-const LONGEST: usize = 32 * 1024;
+/// The longest input here: more than a negotiation may have.
+const LONGEST: usize = 80 * 1024;
 
 /// How it ended: the boundary and how many bytes lie behind it, or the error.
 type End = Result<(Boundary, usize), Error>;

@@ -92,35 +92,30 @@ impl Plain {
         &mut self,
         negotiator: &mut N,
     ) -> Result<Progress, Error> {
-        let began = *self.negotiating_since.get_or_insert(self.total_consumed());
-        let progress = negotiator.advance(self);
         let limit = self.wire.limits.negotiation;
-        let too_long = Misbehaviour::TooLong {
-            what: "negotiation",
-            limit,
-        };
-        // However the input was cut: what the dialogue has used counts when it is over, and until then all there is of it.
-        let dialogue = match progress {
-            Ok(Progress::NeedInput) => self.total_received(),
-            Ok(Progress::Done(_)) | Err(_) => {
-                self.negotiating_since = None;
-                self.total_consumed()
-            }
-        };
-        let progress = progress?;
-        if dialogue.saturating_sub(began) > limit as u64 {
-            return Err(too_long.into());
+        let began = *self.negotiating_since.get_or_insert(self.total_consumed());
+        let used = self.total_consumed().saturating_sub(began);
+        // It sees no more than the limit, so that it comes to the same however the input was cut.
+        self.visible = Some(limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX)));
+        let progress = negotiator.advance(self);
+        self.visible = None;
+        if progress != Ok(Progress::NeedInput) {
+            self.negotiating_since = None;
+            return progress;
         }
-        if progress == Progress::NeedInput {
-            if self.is_eof() {
-                return Err(Error::Truncated(Stage::Negotiation));
+        let received = self.total_received().saturating_sub(began);
+        // A full buffer of which the negotiator wants more would never end.
+        if received > limit as u64 || !(self.is_eof() || self.wants_input()) {
+            return Err(Misbehaviour::TooLong {
+                what: "negotiation",
+                limit,
             }
-            // A full buffer of which the negotiator wants more would never end.
-            if !self.wants_input() {
-                return Err(too_long.into());
-            }
+            .into());
         }
-        Ok(progress)
+        if self.is_eof() {
+            return Err(Error::Truncated(Stage::Negotiation));
+        }
+        progress
     }
 
     /// The boundary that a negotiator has found, if nothing is there that must not be.

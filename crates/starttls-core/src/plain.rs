@@ -32,6 +32,8 @@ pub struct Plain {
     consumed: u64,
     /// What was consumed when the negotiation under way began.
     pub(crate) negotiating_since: Option<u64>,
+    /// How much of the input the negotiator may still see, while it is at it.
+    pub(crate) visible: Option<usize>,
 }
 
 impl Plain {
@@ -57,6 +59,7 @@ impl Plain {
             received: wire.input.len() as u64,
             consumed: 0,
             negotiating_since: None,
+            visible: None,
             wire,
         }
     }
@@ -68,13 +71,16 @@ impl Plain {
 
     /// What the peer said and nobody has consumed yet.
     pub fn peek(&self) -> &[u8] {
-        self.wire.input.filled()
+        let unread = self.wire.input.filled();
+        let visible = self.visible.unwrap_or(usize::MAX);
+        unread.get(..visible).unwrap_or(unread)
     }
 
     /// The first `n` bytes of [`peek`](Self::peek) are dealt with. More than there are counts as all of them.
     pub fn consume(&mut self, n: usize) {
-        let n = n.min(self.wire.input.len());
+        let n = n.min(self.peek().len());
         self.wire.input.consume(n);
+        self.visible = self.visible.map(|visible| visible.saturating_sub(n));
         self.consumed = self.consumed.saturating_add(n as u64);
     }
 
