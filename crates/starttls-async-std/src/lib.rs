@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use starttls_futures::{Timer, timed};
 
+mod net;
+pub use net::{Server, connect};
+
 /// async-std's timer.
 #[derive(Clone, Copy, Debug)]
 pub struct AsyncStdTimer;
@@ -36,4 +39,4 @@ pub type TlsStream<IO> = timed::TlsStream<IO, AsyncStdTimer>;
 /// [`timed::UpgradeableStream`] with async-std's timer.
 pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, AsyncStdTimer>;
 
-pub use starttls_futures::{Deadlines, Error, Parts, core, rustls};
+pub use starttls_futures::{Deadlines, Error, Info, Parts, TlsInfo, core, rustls};

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod net;
+
 pub mod timed;
 
 mod timer;
@@ -23,5 +25,5 @@ pub type TlsStream<IO> = timed::TlsStream<IO, NoTimer>;
 /// [`timed::UpgradeableStream`] without deadlines.
 pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, NoTimer>;
 
-pub use starttls_stream::{Deadlines, Error, core, rustls};
+pub use starttls_stream::{Deadlines, Error, Info, TlsInfo, core, rustls};
 pub use timed::Parts;

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use starttls_futures::{Timer, timed};
 
+mod net;
+pub use net::{Server, connect};
+
 /// smol's timer.
 #[derive(Clone, Copy, Debug)]
 pub struct SmolTimer;
@@ -34,4 +37,4 @@ pub type TlsStream<IO> = timed::TlsStream<IO, SmolTimer>;
 /// [`timed::UpgradeableStream`] with smol's timer.
 pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, SmolTimer>;
 
-pub use starttls_futures::{Deadlines, Error, Parts, core, rustls};
+pub use starttls_futures::{Deadlines, Error, Info, Parts, TlsInfo, core, rustls};

@@ -18,6 +18,12 @@ pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 mod in_place;
 pub use in_place::InPlace;
 
+mod info;
+pub use info::{Info, TlsInfo};
+
+mod net;
+pub use net::{Server, connect, pause_after};
+
 mod plain_stream;
 pub use plain_stream::{Negotiated, Opportunistic, Parts, PlainStream};
 

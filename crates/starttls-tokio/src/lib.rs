@@ -7,6 +7,9 @@ pub use accepted::Accepted;
 #[cfg(feature = "codec")]
 pub mod codec;
 
+mod net;
+pub use net::{Server, connect};
+
 mod plain_stream;
 pub use plain_stream::{Negotiated, Opportunistic, Parts, PlainStream};
 
@@ -18,4 +21,4 @@ pub use tls_stream::TlsStream;
 mod upgradeable;
 pub use upgradeable::UpgradeableStream;
 
-pub use starttls_stream::{Deadlines, Error, core, rustls};
+pub use starttls_stream::{Deadlines, Error, Info, TlsInfo, core, rustls};

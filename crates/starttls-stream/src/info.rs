@@ -1,0 +1,74 @@
+use std::io;
+use std::net::SocketAddr;
+
+use rustls::pki_types::CertificateDer;
+use rustls::{CipherSuite, Connection, ProtocolVersion};
+use starttls_core::rustls;
+
+/// Who is at the other end of a connection and how it is protected, as `info()` of the streams tells it. It is a copy and may outlive the stream.
+///
+/// ```no_run
+/// # fn f() -> std::io::Result<()> {
+/// let plain = starttls_stream::connect("127.0.0.1:2525")?;
+/// let info = plain.info();
+/// assert!(info.tls.is_none());
+/// println!("connected to {:?} from {:?}", info.peer_addr, info.local_addr);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Info {
+    /// The peer's address; `None` if the system does not know it any more: some forget it when the connection is gone.
+    pub peer_addr: Option<SocketAddr>,
+    /// Our own address, as `peer_addr`.
+    pub local_addr: Option<SocketAddr>,
+    /// What was negotiated; `None` in plaintext.
+    pub tls: Option<TlsInfo>,
+}
+
+impl Info {
+    /// For adapters: what the socket says of its addresses, and the connection of the TLS phase.
+    pub fn new(
+        peer_addr: io::Result<SocketAddr>,
+        local_addr: io::Result<SocketAddr>,
+        connection: Option<&Connection>,
+    ) -> Self {
+        Self {
+            peer_addr: peer_addr.ok(),
+            local_addr: local_addr.ok(),
+            tls: connection.and_then(TlsInfo::of),
+        }
+    }
+}
+
+/// What a TLS connection has negotiated, and with whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsInfo {
+    /// The TLS version.
+    pub version: ProtocolVersion,
+    /// The cipher suite.
+    pub cipher_suite: CipherSuite,
+    /// The application protocol that both sides agreed on (RFC 7301), if they did.
+    pub alpn: Option<Vec<u8>>,
+    /// The peer's certificate and those it sent to vouch for it, the peer's own first; empty if it has shown none, as most clients.
+    pub peer_certificates: Vec<CertificateDer<'static>>,
+    /// At a server: the name that the client asked for (RFC 6066 section 3), if it named one. A client knows whom it asked for.
+    pub server_name: Option<String>,
+}
+
+impl TlsInfo {
+    /// What there is to tell of this connection; `None` as long as its handshake has not come so far.
+    pub fn of(connection: &Connection) -> Option<Self> {
+        Some(Self {
+            version: connection.protocol_version()?,
+            cipher_suite: connection.negotiated_cipher_suite()?.suite(),
+            alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
+            peer_certificates: connection.peer_certificates().unwrap_or_default().to_vec(),
+            server_name: match connection {
+                Connection::Server(server) => server.server_name().map(str::to_owned),
+                Connection::Client(_) => None,
+            },
+        })
+    }
+}
