@@ -5,8 +5,9 @@
 //! this session. `AUTH SSL`, which is no standard, implies both commands. The way back to plaintext is `CCC` (RFC 4217 section 5).
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Error, Negotiator, Plain, Progress};
 
+use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, split_verb};
 use crate::reply::{Continuation, Replies, Reply};
 
@@ -25,28 +26,28 @@ use crate::reply::{Continuation, Replies, Reply};
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    replies: Replies,
     or_ssl: bool,
-    state: ClientState,
+    dialogue: Dialogue<Replies, Awaited>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ClientState {
+enum Awaited {
     Greeting,
-    Command,
     Answer,
     SslAnswer,
 }
 
+const AUTH_TLS: &str = "AUTH TLS\r\n";
+
 impl Client {
     /// From the greeting on.
     pub fn new() -> Self {
-        Self::starting(ClientState::Greeting)
+        Self::starting(Step::Await(Awaited::Greeting))
     }
 
     /// The caller has read the greeting: only the command and its answer are left.
     pub fn at_command() -> Self {
-        Self::starting(ClientState::Command)
+        Self::starting(Step::say(AUTH_TLS, Awaited::Answer))
     }
 
     /// If the server does not know `AUTH TLS` (500, 501, 502, 504), asks for `AUTH SSL`, as servers older than RFC 4217 have it. It is the
@@ -57,37 +58,10 @@ impl Client {
         self
     }
 
-    fn starting(state: ClientState) -> Self {
+    fn starting(first: Step<Awaited>) -> Self {
         Self {
-            replies: Replies::new(Continuation::Anything),
             or_ssl: false,
-            state,
-        }
-    }
-
-    fn react(&mut self, reply: &Reply, plain: &mut Plain) -> Result<Option<Progress>, Error> {
-        match (self.state, reply.code) {
-            // "This may be a reply to any command if the service knows it must shut down" (RFC 959 section 4.2.1).
-            (_, 421) => Err(reply.goodbye()),
-            // "Service ready in nnn minutes": the greeting is still to come.
-            (ClientState::Greeting, 120) => Ok(None),
-            (ClientState::Greeting, 220) => {
-                self.state = ClientState::Command;
-                Ok(None)
-            }
-            (ClientState::Answer | ClientState::SslAnswer, 234) => {
-                Ok(Some(Progress::Done(Boundary::Exact)))
-            }
-            (ClientState::Answer, 500 | 501 | 502 | 504) if self.or_ssl => {
-                plain.write_all(b"AUTH SSL\r\n")?;
-                self.state = ClientState::SslAnswer;
-                Ok(None)
-            }
-            (ClientState::Answer | ClientState::SslAnswer, 400..=599) => {
-                Err(reply.refusal().into())
-            }
-            // 334 too, which asks for ADAT (RFC 2228 section 3): TLS has none.
-            _ => Err(reply.unexpected()),
+            dialogue: Dialogue::new(Replies::new(Continuation::Anything), first),
         }
     }
 }
@@ -102,45 +76,46 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            if matches!(self.state, ClientState::Command) {
-                plain.write_all(b"AUTH TLS\r\n")?;
-                self.state = ClientState::Answer;
-            }
-            let Some(reply) = self.replies.next(plain)? else {
-                return Ok(Progress::NeedInput);
-            };
-            if let Some(progress) = self.react(&reply, plain)? {
-                return Ok(progress);
-            }
+        self.dialogue
+            .advance(plain, |awaited, reply| react(awaited, reply, self.or_ssl))
+    }
+}
+
+fn react(awaited: Awaited, reply: &Reply, or_ssl: bool) -> Result<Step<Awaited>, Error> {
+    match (awaited, reply.code) {
+        // "This may be a reply to any command if the service knows it must shut down" (RFC 959 section 4.2.1).
+        (_, 421) => Err(reply.goodbye()),
+        // "Service ready in nnn minutes": the greeting is still to come.
+        (Awaited::Greeting, 120) => Ok(Step::Await(Awaited::Greeting)),
+        (Awaited::Greeting, 220) => Ok(Step::say(AUTH_TLS, Awaited::Answer)),
+        (Awaited::Answer | Awaited::SslAnswer, 234) => Ok(Step::Done),
+        (Awaited::Answer, 500 | 501 | 502 | 504) if or_ssl => {
+            Ok(Step::say("AUTH SSL\r\n", Awaited::SslAnswer))
         }
+        (Awaited::Answer | Awaited::SslAnswer, 400..=599) => Err(reply.refusal().into()),
+        // 334 too, which asks for ADAT (RFC 2228 section 3): TLS has none.
+        _ => Err(reply.unexpected()),
     }
 }
 
 /// The server's part: a greeting, FEAT with AUTH TLS, and "TLS first" to everything else.
 #[derive(Debug)]
 pub struct Server {
-    lines: Lines,
     or_ssl: bool,
-    state: ServerState,
+    dialogue: Dialogue<Lines>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Start,
-    Commands,
-    GoAhead,
-}
+const GO_AHEAD: &str = "234 Proceed with negotiation\r\n";
 
 impl Server {
     /// From the greeting on.
     pub fn new() -> Self {
-        Self::starting(ServerState::Start)
+        Self::starting(Step::say("220 FTP service ready\r\n", ()))
     }
 
     /// The caller has a command loop and has just consumed a line that was `AUTH TLS`: only the go-ahead is left.
     pub fn at_command() -> Self {
-        Self::starting(ServerState::GoAhead)
+        Self::starting(Step::go_ahead(GO_AHEAD))
     }
 
     /// Takes `AUTH SSL` as well, for clients older than RFC 4217.
@@ -150,43 +125,10 @@ impl Server {
         self
     }
 
-    fn starting(state: ServerState) -> Self {
+    fn starting(first: Step) -> Self {
         Self {
-            lines: Lines::new(LineEnd::CrLf),
             or_ssl: false,
-            state,
-        }
-    }
-
-    fn react(&mut self, line: &[u8], plain: &mut Plain) -> Result<(), Error> {
-        let (verb, arguments) = split_verb(line);
-        match &verb[..] {
-            b"AUTH" => match &arguments.trim_ascii().to_ascii_uppercase()[..] {
-                // A synonym of older clients.
-                b"TLS" | b"TLS-C" => {
-                    self.state = ServerState::GoAhead;
-                    Ok(())
-                }
-                b"SSL" if self.or_ssl => {
-                    self.state = ServerState::GoAhead;
-                    Ok(())
-                }
-                // "If the server does not understand the named security mechanism, it should respond with reply code 504" (RFC 2228
-                // section 3)
-                _ => plain.write_all(b"504 Unknown security mechanism\r\n"),
-            },
-            b"FEAT" => plain.write_all(
-                b"211-Extensions supported:\r\n AUTH TLS\r\n PBSZ\r\n PROT\r\n211 End\r\n",
-            ),
-            b"NOOP" => plain.write_all(b"200 OK\r\n"),
-            b"QUIT" => {
-                plain.write_all(b"221 Bye\r\n")?;
-                Err(Misbehaviour::Goodbye(Refusal::new(None, line)).into())
-            }
-            // They come after a security exchange (RFC 2228 section 3).
-            b"PBSZ" | b"PROT" | b"CCC" | b"ADAT" => plain.write_all(b"503 AUTH TLS first\r\n"),
-            // "530 Not logged in": nobody can be, before TLS.
-            _ => plain.write_all(b"530 AUTH TLS first\r\n"),
+            dialogue: Dialogue::new(Lines::new(LineEnd::CrLf), first),
         }
     }
 }
@@ -201,21 +143,30 @@ impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            match self.state {
-                ServerState::Start => {
-                    plain.write_all(b"220 FTP service ready\r\n")?;
-                    self.state = ServerState::Commands;
-                }
-                ServerState::GoAhead => {
-                    plain.write_all(b"234 Proceed with negotiation\r\n")?;
-                    return Ok(Progress::Done(Boundary::Exact));
-                }
-                ServerState::Commands => match self.lines.next(plain)? {
-                    Some(line) => self.react(&line, plain)?,
-                    None => return Ok(Progress::NeedInput),
-                },
-            }
+        self.dialogue
+            .advance(plain, |(), line| Ok(answer(line, self.or_ssl)))
+    }
+}
+
+fn answer(line: &[u8], or_ssl: bool) -> Step {
+    let (verb, arguments) = split_verb(line);
+    match &verb[..] {
+        b"AUTH" => match &arguments.trim_ascii().to_ascii_uppercase()[..] {
+            // The second is a synonym of older clients.
+            b"TLS" | b"TLS-C" => Step::go_ahead(GO_AHEAD),
+            b"SSL" if or_ssl => Step::go_ahead(GO_AHEAD),
+            // "If the server does not understand the named security mechanism, it should respond with reply code 504" (RFC 2228
+            // section 3)
+            _ => Step::answer("504 Unknown security mechanism\r\n"),
+        },
+        b"FEAT" => {
+            Step::answer("211-Extensions supported:\r\n AUTH TLS\r\n PBSZ\r\n PROT\r\n211 End\r\n")
         }
+        b"NOOP" => Step::answer("200 OK\r\n"),
+        b"QUIT" => Step::goodbye("221 Bye\r\n", line),
+        // They come after a security exchange (RFC 2228 section 3).
+        b"PBSZ" | b"PROT" | b"CCC" | b"ADAT" => Step::answer("503 AUTH TLS first\r\n"),
+        // "530 Not logged in": nobody can be, before TLS.
+        _ => Step::answer("530 AUTH TLS first\r\n"),
     }
 }

@@ -4,6 +4,7 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
+use crate::dialogue::ReadMessages;
 use crate::line::{LineEnd, Lines, malformed};
 
 /// The longest head, as Apache and nginx limit a line of it. A proxy's answer has 40 to 600 bytes.

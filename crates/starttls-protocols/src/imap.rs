@@ -4,8 +4,9 @@
 //! server forgets nothing, since before TLS it let nothing be said that it could keep.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
+use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, malformed, split_verb};
 use crate::literal::{Message, Messages, announced};
 
@@ -29,110 +30,33 @@ const STARTTLS_TAG: &[u8] = b"tls2";
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    messages: Messages,
-    /// What the last list of capabilities said of STARTTLS.
-    offered: Option<bool>,
-    state: ClientState,
+    dialogue: Dialogue<Messages, Awaited>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ClientState {
+enum Awaited {
     Greeting,
-    Capability,
-    Command,
+    /// With what the last list of capabilities said of STARTTLS.
+    Capability {
+        offered: Option<bool>,
+    },
     Answer,
 }
 
 impl Client {
     /// From the greeting on.
     pub fn new() -> Self {
-        Self::starting(ClientState::Greeting)
+        Self::starting(Step::Await(Awaited::Greeting))
     }
 
     /// The caller has had the dialogue up to capabilities with STARTTLS: only the command and its answer are left.
     pub fn at_command() -> Self {
-        Self::starting(ClientState::Command)
+        Self::starting(starttls())
     }
 
-    fn starting(state: ClientState) -> Self {
+    fn starting(first: Step<Awaited>) -> Self {
         Self {
-            messages: Messages::new(may_have_literals),
-            offered: None,
-            state,
-        }
-    }
-
-    fn react(&mut self, message: &Message, plain: &mut Plain) -> Result<Option<Progress>, Error> {
-        let line = message.first_line();
-        let (tag, rest) = split_word(line);
-        let status = Status::of(rest);
-        if tag == b"*" {
-            self.learn(rest);
-            return match (self.state, status) {
-                (_, Some(Status::Bye)) => Err(message.goodbye()),
-                (_, Some(Status::PreAuth)) => Err(Misbehaviour::AlreadyAuthenticated.into()),
-                (ClientState::Greeting, Some(Status::Ok)) => self.greeted(plain),
-                (ClientState::Greeting, _) => Err(message.unexpected()),
-                // Data and notices that nobody asked for may come at any time (RFC 9051 section 7).
-                _ => Ok(None),
-            };
-        }
-        match (self.state, status) {
-            (ClientState::Greeting, _) => Err(malformed("greeting", line)),
-            (ClientState::Capability, Some(Status::Ok)) if tag == CAPABILITY_TAG => {
-                self.learn(rest);
-                if self.offered.is_none() {
-                    return Err(message.unexpected());
-                }
-                self.decide()
-            }
-            // A server that does not know CAPABILITY has none.
-            (ClientState::Capability, Some(Status::Bad)) if tag == CAPABILITY_TAG => {
-                Err(Error::NotOffered)
-            }
-            (ClientState::Answer, Some(Status::Ok)) if tag == STARTTLS_TAG => {
-                Ok(Some(Progress::Done(Boundary::Exact)))
-            }
-            (ClientState::Answer, Some(Status::No | Status::Bad)) if tag == STARTTLS_TAG => {
-                Err(Refusal::new(None, rest).into())
-            }
-            _ => Err(message.unexpected()),
-        }
-    }
-
-    fn greeted(&mut self, plain: &mut Plain) -> Result<Option<Progress>, Error> {
-        if self.offered.is_some() {
-            return self.decide();
-        }
-        plain.write_all(&[CAPABILITY_TAG, b" CAPABILITY\r\n"].concat())?;
-        self.state = ClientState::Capability;
-        Ok(None)
-    }
-
-    fn decide(&mut self) -> Result<Option<Progress>, Error> {
-        if self.offered != Some(true) {
-            return Err(Error::NotOffered);
-        }
-        self.state = ClientState::Command;
-        Ok(None)
-    }
-
-    /// Capabilities come as data, or as a code in a status response (RFC 9051 section 7.1).
-    fn learn(&mut self, rest: &[u8]) {
-        let (word, words) = split_word(rest);
-        let list = if word.eq_ignore_ascii_case(b"CAPABILITY") {
-            Some(words)
-        } else {
-            words
-                .strip_prefix(b"[")
-                .and_then(|code| code.split(|byte| *byte == b']').next())
-                .map(split_word)
-                .filter(|(name, _)| name.eq_ignore_ascii_case(b"CAPABILITY"))
-                .map(|(_, words)| words)
-        };
-        if let Some(list) = list {
-            let mut words = list.split(|byte| *byte == b' ');
-            self.offered = Some(words.any(|word| word.eq_ignore_ascii_case(b"STARTTLS")));
+            dialogue: Dialogue::new(Messages::new(may_have_literals), first),
         }
     }
 }
@@ -147,19 +71,81 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            if matches!(self.state, ClientState::Command) {
-                plain.write_all(&[STARTTLS_TAG, b" STARTTLS\r\n"].concat())?;
-                self.state = ClientState::Answer;
-            }
-            let Some(message) = self.messages.next(plain)? else {
-                return Ok(Progress::NeedInput);
-            };
-            if let Some(progress) = self.react(&message, plain)? {
-                return Ok(progress);
+        self.dialogue.advance(plain, react)
+    }
+}
+
+fn starttls() -> Step<Awaited> {
+    Step::say([STARTTLS_TAG, b" STARTTLS\r\n"].concat(), Awaited::Answer)
+}
+
+fn react(awaited: Awaited, message: &Message) -> Result<Step<Awaited>, Error> {
+    let line = message.first_line();
+    let (tag, rest) = split_word(line);
+    if tag == b"*" {
+        return untagged(awaited, message, rest);
+    }
+    match (awaited, Status::of(rest)) {
+        (Awaited::Greeting, _) => Err(malformed("greeting", line)),
+        (Awaited::Capability { offered }, Some(Status::Ok)) if tag == CAPABILITY_TAG => {
+            match offers_starttls(rest).or(offered) {
+                Some(true) => Ok(starttls()),
+                Some(false) => Err(Error::NotOffered),
+                None => Err(message.unexpected()),
             }
         }
+        // A server that does not know CAPABILITY has none.
+        (Awaited::Capability { .. }, Some(Status::Bad)) if tag == CAPABILITY_TAG => {
+            Err(Error::NotOffered)
+        }
+        (Awaited::Answer, Some(Status::Ok)) if tag == STARTTLS_TAG => Ok(Step::Done),
+        (Awaited::Answer, Some(Status::No | Status::Bad)) if tag == STARTTLS_TAG => {
+            Err(Refusal::new(None, rest).into())
+        }
+        _ => Err(message.unexpected()),
     }
+}
+
+/// The greeting, and data and notices that nobody asked for, which may come at any time (RFC 9051 section 7).
+fn untagged(awaited: Awaited, message: &Message, rest: &[u8]) -> Result<Step<Awaited>, Error> {
+    match (awaited, Status::of(rest)) {
+        (_, Some(Status::Bye)) => Err(message.goodbye()),
+        (_, Some(Status::PreAuth)) => Err(Misbehaviour::AlreadyAuthenticated.into()),
+        (Awaited::Greeting, Some(Status::Ok)) => match offers_starttls(rest) {
+            Some(true) => Ok(starttls()),
+            Some(false) => Err(Error::NotOffered),
+            None => Ok(Step::say(
+                [CAPABILITY_TAG, b" CAPABILITY\r\n"].concat(),
+                Awaited::Capability { offered: None },
+            )),
+        },
+        (Awaited::Greeting, _) => Err(message.unexpected()),
+        (Awaited::Capability { offered }, _) => Ok(Step::Await(Awaited::Capability {
+            offered: offers_starttls(rest).or(offered),
+        })),
+        (Awaited::Answer, _) => Ok(Step::Await(Awaited::Answer)),
+    }
+}
+
+/// What a list of capabilities says of STARTTLS; `None` if this is no such list. It comes as data, or as a code in a status response
+/// (RFC 9051 section 7.1).
+fn offers_starttls(rest: &[u8]) -> Option<bool> {
+    let (word, words) = split_word(rest);
+    let list = if word.eq_ignore_ascii_case(b"CAPABILITY") {
+        words
+    } else {
+        let code = words
+            .strip_prefix(b"[")?
+            .split(|byte| *byte == b']')
+            .next()?;
+        let (name, words) = split_word(code);
+        if !name.eq_ignore_ascii_case(b"CAPABILITY") {
+            return None;
+        }
+        words
+    };
+    let mut words = list.split(|byte| *byte == b' ');
+    Some(words.any(|word| word.eq_ignore_ascii_case(b"STARTTLS")))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,15 +191,9 @@ fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
 /// The server's part: a greeting and capabilities with STARTTLS and LOGINDISABLED, and "TLS first" to everything else.
 #[derive(Debug)]
 pub struct Server {
-    lines: Lines,
-    state: ServerState,
-}
-
-#[derive(Debug, Clone)]
-enum ServerState {
-    Start,
-    Commands,
-    GoAhead(String),
+    /// What the caller says that the tag of its command was.
+    tag: Option<String>,
+    dialogue: Dialogue<Lines>,
 }
 
 /// What can be done before TLS. What can be done in it is another list, which the client asks for again.
@@ -222,66 +202,22 @@ const CAPABILITIES: &str = "CAPABILITY IMAP4rev1 IMAP4rev2 STARTTLS LOGINDISABLE
 impl Server {
     /// From the greeting on.
     pub fn new() -> Self {
-        Self::starting(ServerState::Start)
+        let greeting = format!("* OK [{CAPABILITIES}] ready\r\n");
+        Self::starting(Step::say(greeting, ()), None)
     }
 
     /// The caller has a command loop and has just consumed a line that was `<tag> STARTTLS`: only the go-ahead is left.
     pub fn at_command(tag: impl Into<String>) -> Self {
-        Self::starting(ServerState::GoAhead(tag.into()))
+        let tag = tag.into();
+        Self::starting(go_ahead(&tag), Some(tag))
     }
 
-    fn starting(state: ServerState) -> Self {
+    fn starting(first: Step, tag: Option<String>) -> Self {
         Self {
-            lines: Lines::new(LineEnd::CrLf),
-            state,
+            tag,
+            dialogue: Dialogue::new(Lines::new(LineEnd::CrLf), first),
         }
     }
-
-    fn react(&mut self, line: &[u8], plain: &mut Plain) -> Result<(), Error> {
-        let (tag, rest) = split_word(line);
-        let Some(tag) = std::str::from_utf8(tag).ok().filter(|tag| is_tag(tag)) else {
-            return plain.write_all(b"* BAD a command begins with a tag\r\n");
-        };
-        if announced(rest).is_some() {
-            return refuse_literal(tag, rest, plain);
-        }
-        let (verb, arguments) = split_verb(rest);
-        let answer = match &verb[..] {
-            b"STARTTLS" if arguments.is_empty() => {
-                self.state = ServerState::GoAhead(tag.to_owned());
-                return Ok(());
-            }
-            b"STARTTLS" => format!("{tag} BAD STARTTLS takes no argument\r\n"),
-            b"CAPABILITY" => format!("* {CAPABILITIES}\r\n{tag} OK CAPABILITY completed\r\n"),
-            b"NOOP" => format!("{tag} OK NOOP completed\r\n"),
-            b"LOGOUT" => {
-                let answer = format!("* BYE logging out\r\n{tag} OK LOGOUT completed\r\n");
-                plain.write_all(answer.as_bytes())?;
-                return Err(Misbehaviour::Goodbye(Refusal::new(None, rest)).into());
-            }
-            // "The operation is not permitted due to a lack of data confidentiality" (RFC 9051 section 7.1)
-            _ => format!("{tag} NO [PRIVACYREQUIRED] STARTTLS first\r\n"),
-        };
-        plain.write_all(answer.as_bytes())
-    }
-}
-
-/// A client waits for permission to send a literal (RFC 9051 section 4.3), which it does not get. One that does not wait has not read
-/// that there is no LITERAL+ here, and what it sends must not be taken for commands.
-fn refuse_literal(tag: &str, command: &[u8], plain: &mut Plain) -> Result<(), Error> {
-    if command.ends_with(b"+}") {
-        plain.write_all(b"* BYE no literals before TLS\r\n")?;
-        return Err(malformed("command", command));
-    }
-    plain.write_all(format!("{tag} BAD no literals before TLS\r\n").as_bytes())
-}
-
-/// RFC 9051 section 9: `1*<any ASTRING-CHAR except "+">`.
-fn is_tag(tag: &str) -> bool {
-    !tag.is_empty()
-        && tag
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b"(){%*\"\\+".contains(&byte))
 }
 
 impl Default for Server {
@@ -294,25 +230,58 @@ impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            match &self.state {
-                ServerState::Start => {
-                    plain.write_all(format!("* OK [{CAPABILITIES}] ready\r\n").as_bytes())?;
-                    self.state = ServerState::Commands;
-                }
-                ServerState::GoAhead(tag) if !is_tag(tag) => {
-                    return Err(Misuse::Configuration("this is no tag of IMAP").into());
-                }
-                ServerState::GoAhead(tag) => {
-                    let answer = format!("{tag} OK Begin TLS negotiation now\r\n");
-                    plain.write_all(answer.as_bytes())?;
-                    return Ok(Progress::Done(Boundary::Exact));
-                }
-                ServerState::Commands => match self.lines.next(plain)? {
-                    Some(line) => self.react(&line, plain)?,
-                    None => return Ok(Progress::NeedInput),
-                },
-            }
+        if self.tag.as_ref().is_some_and(|tag| !is_tag(tag)) {
+            return Err(Misuse::Configuration("this is no tag of IMAP").into());
         }
+        self.dialogue.advance(plain, |(), line| Ok(answer(line)))
     }
+}
+
+fn answer(line: &[u8]) -> Step {
+    let (tag, rest) = split_word(line);
+    let Some(tag) = std::str::from_utf8(tag).ok().filter(|tag| is_tag(tag)) else {
+        return Step::answer("* BAD a command begins with a tag\r\n");
+    };
+    if announced(rest).is_some() {
+        return refuse_literal(tag, rest);
+    }
+    let (verb, arguments) = split_verb(rest);
+    match &verb[..] {
+        b"STARTTLS" if arguments.is_empty() => go_ahead(tag),
+        b"STARTTLS" => Step::answer(format!("{tag} BAD STARTTLS takes no argument\r\n")),
+        b"CAPABILITY" => Step::answer(format!(
+            "* {CAPABILITIES}\r\n{tag} OK CAPABILITY completed\r\n"
+        )),
+        b"NOOP" => Step::answer(format!("{tag} OK NOOP completed\r\n")),
+        b"LOGOUT" => {
+            let words = format!("* BYE logging out\r\n{tag} OK LOGOUT completed\r\n");
+            Step::goodbye(words, rest)
+        }
+        // "The operation is not permitted due to a lack of data confidentiality" (RFC 9051 section 7.1)
+        _ => Step::answer(format!("{tag} NO [PRIVACYREQUIRED] STARTTLS first\r\n")),
+    }
+}
+
+fn go_ahead(tag: &str) -> Step {
+    Step::go_ahead(format!("{tag} OK Begin TLS negotiation now\r\n"))
+}
+
+/// A client waits for permission to send a literal (RFC 9051 section 4.3), which it does not get. One that does not wait has not read
+/// that there is no LITERAL+ here, and what it sends must not be taken for commands.
+fn refuse_literal(tag: &str, command: &[u8]) -> Step {
+    if command.ends_with(b"+}") {
+        return Step::fail(
+            "* BYE no literals before TLS\r\n",
+            malformed("command", command),
+        );
+    }
+    Step::answer(format!("{tag} BAD no literals before TLS\r\n"))
+}
+
+/// RFC 9051 section 9: `1*<any ASTRING-CHAR except "+">`.
+fn is_tag(tag: &str) -> bool {
+    !tag.is_empty()
+        && tag
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"(){%*\"\\+".contains(&byte))
 }

@@ -4,8 +4,9 @@
 //! registration; what was said of capabilities before counts no more.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
+use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, has_line_end, malformed};
 
 /// The client's part: STARTTLS, and what else a server says before it answers.
@@ -24,16 +25,15 @@ use crate::line::{LineEnd, Lines, has_line_end, malformed};
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    lines: Lines,
-    asked: bool,
+    dialogue: Dialogue<Lines>,
 }
 
 impl Client {
     /// On a connection on which nothing was said yet.
     pub fn new() -> Self {
+        let command = Step::say("STARTTLS\r\n", ());
         Self {
-            lines: Lines::new(LineEnd::CrLf),
-            asked: false,
+            dialogue: Dialogue::new(Lines::new(LineEnd::CrLf), command),
         }
     }
 
@@ -53,23 +53,14 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        if !self.asked {
-            plain.write_all(b"STARTTLS\r\n")?;
-            self.asked = true;
-        }
-        while let Some(line) = self.lines.next(plain)? {
-            if let Some(progress) = react(&line, plain)? {
-                return Ok(progress);
-            }
-        }
-        Ok(Progress::NeedInput)
+        self.dialogue.advance(plain, |(), line| react(line))
     }
 }
 
-fn react(line: &[u8], plain: &mut Plain) -> Result<Option<Progress>, Error> {
+fn react(line: &[u8]) -> Result<Step, Error> {
     // "Empty messages are silently ignored" (RFC 1459 section 2.3.1).
     if line.trim_ascii().is_empty() {
-        return Ok(None);
+        return Ok(Step::Await(()));
     }
     let message = Message::parse(line).ok_or_else(|| malformed("message", line))?;
     let said = || {
@@ -83,7 +74,7 @@ fn react(line: &[u8], plain: &mut Plain) -> Result<Option<Progress>, Error> {
     };
     match &message.command.to_ascii_uppercase()[..] {
         // RPL_STARTTLS
-        b"670" => Ok(Some(Progress::Done(Boundary::Exact))),
+        b"670" => Ok(Step::Done),
         // ERR_STARTTLS
         b"691" => Err(said().into()),
         // ERR_UNKNOWNCOMMAND, ERR_NOTREGISTERED: an answer to another command is none to this one. Where 451 names none (RFC 1459 section
@@ -93,11 +84,10 @@ fn react(line: &[u8], plain: &mut Plain) -> Result<Option<Progress>, Error> {
         b"ERROR" => Err(Misbehaviour::Goodbye(said()).into()),
         b"PING" => {
             let token = message.parameters.first().copied().unwrap_or_default();
-            plain.write_all(&[b"PONG :", token, b"\r\n"].concat())?;
-            Ok(None)
+            Ok(Step::answer([b"PONG :", token, b"\r\n"].concat()))
         }
         // Notices of a connection that is being looked up, numerics that nobody asked for.
-        _ => Ok(None),
+        _ => Ok(Step::Await(())),
     }
 }
 
@@ -152,72 +142,25 @@ fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
 #[derive(Debug)]
 pub struct Server {
     name: String,
-    lines: Lines,
-    state: ServerState,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Commands,
-    GoAhead,
+    dialogue: Dialogue<Lines>,
 }
 
 impl Server {
     /// On a connection on which nothing was said yet. `name` is this server's name.
     pub fn new(name: impl Into<String>) -> Self {
-        Self::starting(ServerState::Commands, name.into())
+        Self::starting(Step::Await(()), name.into())
     }
 
     /// The caller has a command loop and has just consumed a line that was `STARTTLS`: only the go-ahead is left.
     pub fn at_command(name: impl Into<String>) -> Self {
-        Self::starting(ServerState::GoAhead, name.into())
+        let name = name.into();
+        Self::starting(go_ahead(&name), name)
     }
 
-    fn starting(state: ServerState, name: String) -> Self {
+    fn starting(first: Step, name: String) -> Self {
         Self {
             name,
-            lines: Lines::new(LineEnd::CrLf),
-            state,
-        }
-    }
-
-    fn react(&mut self, line: &[u8], plain: &mut Plain) -> Result<(), Error> {
-        if line.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        let message = Message::parse(line).ok_or_else(|| malformed("message", line))?;
-        let command = message.command.to_ascii_uppercase();
-        let first = message.parameters.first().copied().unwrap_or_default();
-        let name = self.name.as_bytes();
-        match &command[..] {
-            b"STARTTLS" => {
-                self.state = ServerState::GoAhead;
-                Ok(())
-            }
-            b"CAP" if first.eq_ignore_ascii_case(b"LS") => {
-                plain.write_all(&[b":", name, b" CAP * LS :tls\r\n"].concat())
-            }
-            // `tls` is not a capability that is switched on, but one that says that STARTTLS is there.
-            b"CAP" if first.eq_ignore_ascii_case(b"REQ") => {
-                let wanted = message.parameters.get(1).copied().unwrap_or_default();
-                let verdict: &[u8] = if wanted.trim_ascii().eq_ignore_ascii_case(b"tls") {
-                    b" CAP * ACK :"
-                } else {
-                    b" CAP * NAK :"
-                };
-                plain.write_all(&[b":", name, verdict, wanted, b"\r\n"].concat())
-            }
-            b"CAP" => Ok(()),
-            b"PING" => {
-                plain.write_all(&[b":", name, b" PONG ", name, b" :", first, b"\r\n"].concat())
-            }
-            b"QUIT" => {
-                plain.write_all(b"ERROR :Bye\r\n")?;
-                Err(Misbehaviour::Goodbye(Refusal::new(None, line)).into())
-            }
-            // ERR_NOTREGISTERED: nobody can register before TLS.
-            _ => plain
-                .write_all(&[b":", name, b" 451 * ", &command, b" :STARTTLS first\r\n"].concat()),
+            dialogue: Dialogue::new(Lines::new(LineEnd::CrLf), first),
         }
     }
 }
@@ -231,21 +174,44 @@ impl Negotiator for Server {
                 Misuse::Configuration("the server's name has a blank or a line end").into(),
             );
         }
-        loop {
-            match self.state {
-                ServerState::GoAhead => {
-                    let name = &self.name;
-                    let answer = format!(
-                        ":{name} 670 * :STARTTLS successful, proceed with TLS handshake\r\n"
-                    );
-                    plain.write_all(answer.as_bytes())?;
-                    return Ok(Progress::Done(Boundary::Exact));
-                }
-                ServerState::Commands => match self.lines.next(plain)? {
-                    Some(line) => self.react(&line, plain)?,
-                    None => return Ok(Progress::NeedInput),
-                },
-            }
-        }
+        self.dialogue
+            .advance(plain, |(), line| answer(line, &self.name))
     }
+}
+
+fn answer(line: &[u8], name: &str) -> Result<Step, Error> {
+    if line.trim_ascii().is_empty() {
+        return Ok(Step::Await(()));
+    }
+    let message = Message::parse(line).ok_or_else(|| malformed("message", line))?;
+    let command = message.command.to_ascii_uppercase();
+    let first = message.parameters.first().copied().unwrap_or_default();
+    let source = name.as_bytes();
+    Ok(match &command[..] {
+        b"STARTTLS" => go_ahead(name),
+        b"CAP" if first.eq_ignore_ascii_case(b"LS") => {
+            Step::answer([b":", source, b" CAP * LS :tls\r\n"].concat())
+        }
+        // `tls` is not a capability that is switched on, but one that says that STARTTLS is there.
+        b"CAP" if first.eq_ignore_ascii_case(b"REQ") => {
+            let wanted = message.parameters.get(1).copied().unwrap_or_default();
+            let verdict: &[u8] = if wanted.trim_ascii().eq_ignore_ascii_case(b"tls") {
+                b" CAP * ACK :"
+            } else {
+                b" CAP * NAK :"
+            };
+            Step::answer([b":", source, verdict, wanted, b"\r\n"].concat())
+        }
+        b"CAP" => Step::Await(()),
+        b"PING" => Step::answer([b":", source, b" PONG ", source, b" :", first, b"\r\n"].concat()),
+        b"QUIT" => Step::goodbye("ERROR :Bye\r\n", line),
+        // ERR_NOTREGISTERED: nobody can register before TLS.
+        _ => Step::answer([b":", source, b" 451 * ", &command, b" :STARTTLS first\r\n"].concat()),
+    })
+}
+
+fn go_ahead(name: &str) -> Step {
+    Step::go_ahead(format!(
+        ":{name} 670 * :STARTTLS successful, proceed with TLS handshake\r\n"
+    ))
 }

@@ -18,6 +18,7 @@
 )]
 
 mod ber;
+mod dialogue;
 mod facts;
 mod fields;
 mod http;

@@ -1,5 +1,7 @@
 use starttls_core::{Error, Misbehaviour, Plain, UntrustedText};
 
+use crate::dialogue::ReadMessages;
+
 /// The longest line. SMTP allows 512 bytes with its end, IMAP suggests 8,000; Postfix and Dovecot take 8 KiB too.
 pub(crate) const MAX_LINE: usize = 8 * 1024;
 /// The most lines in a negotiation. The longest real EHLO or CAPABILITY answers have about 40.
@@ -31,9 +33,13 @@ impl Lines {
             count: 0,
         }
     }
+}
 
-    /// The next line without its end, consumed; `None` if it is not complete.
-    pub(crate) fn next(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
+impl ReadMessages for Lines {
+    /// A line without its end.
+    type Message = Vec<u8>;
+
+    fn next(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
         let unread = plain.peek();
         if self.searched < 2 {
             refuse_tls_record(unread)?;

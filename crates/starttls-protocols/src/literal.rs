@@ -1,5 +1,6 @@
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
+use crate::dialogue::ReadMessages;
 use crate::line::{LineEnd, Lines, MAX_LINE};
 
 /// The longest literal. Before TLS there is a reason for none; they are read so that what is in them is not taken for lines.
@@ -58,9 +59,12 @@ impl Messages {
             announced: None,
         }
     }
+}
 
-    /// The next message, consumed to its last byte; `None` if it is not complete.
-    pub(crate) fn next(&mut self, plain: &mut Plain) -> Result<Option<Message>, Error> {
+impl ReadMessages for Messages {
+    type Message = Message;
+
+    fn next(&mut self, plain: &mut Plain) -> Result<Option<Message>, Error> {
         loop {
             if let Some(size) = self.announced {
                 let Some(literal) = plain.peek().get(..size) else {

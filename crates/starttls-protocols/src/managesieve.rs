@@ -4,8 +4,9 @@
 //! says anything (RFC 5804 section 2.2). What either side learnt before is forgotten.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress};
+use starttls_core::{Error, Misbehaviour, Misuse, Negotiator, Plain, Progress};
 
+use crate::dialogue::{Dialogue, Step};
 use crate::line::{has_line_end, malformed, split_verb};
 use crate::literal::{Message, Messages};
 
@@ -22,54 +23,31 @@ use crate::literal::{Message, Messages};
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    messages: Messages,
-    state: ClientState,
+    dialogue: Dialogue<Messages, Awaited>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ClientState {
+enum Awaited {
     Greeting { offered: bool },
-    Command,
     Answer,
 }
+
+const STARTTLS: &str = "STARTTLS\r\n";
 
 impl Client {
     /// From the greeting on.
     pub fn new() -> Self {
-        Self::starting(ClientState::Greeting { offered: false })
+        Self::starting(Step::Await(Awaited::Greeting { offered: false }))
     }
 
     /// The caller has read capabilities with STARTTLS: only the command and its answer are left.
     pub fn at_command() -> Self {
-        Self::starting(ClientState::Command)
+        Self::starting(Step::say(STARTTLS, Awaited::Answer))
     }
 
-    fn starting(state: ClientState) -> Self {
+    fn starting(first: Step<Awaited>) -> Self {
         Self {
-            messages: Messages::new(|_| true),
-            state,
-        }
-    }
-
-    fn react(&mut self, message: &Message) -> Result<Option<Progress>, Error> {
-        let response =
-            Response::of(message).ok_or_else(|| malformed("response", message.first_line()))?;
-        match (self.state, response) {
-            // The server closes the connection (RFC 5804 section 1.3).
-            (_, Response::Bye) => Err(message.goodbye()),
-            (ClientState::Greeting { offered }, Response::Capability(name)) => {
-                let offered = offered || name.eq_ignore_ascii_case(b"STARTTLS");
-                self.state = ClientState::Greeting { offered };
-                Ok(None)
-            }
-            (ClientState::Greeting { offered: true }, Response::Ok) => {
-                self.state = ClientState::Command;
-                Ok(None)
-            }
-            (ClientState::Greeting { offered: false }, Response::Ok) => Err(Error::NotOffered),
-            (ClientState::Answer, Response::Ok) => Ok(Some(Progress::Done(Boundary::Exact))),
-            (ClientState::Answer, Response::No) => Err(message.refusal().into()),
-            _ => Err(message.unexpected()),
+            dialogue: Dialogue::new(Messages::new(|_| true), first),
         }
     }
 }
@@ -84,18 +62,27 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            if matches!(self.state, ClientState::Command) {
-                plain.write_all(b"STARTTLS\r\n")?;
-                self.state = ClientState::Answer;
-            }
-            let Some(message) = self.messages.next(plain)? else {
-                return Ok(Progress::NeedInput);
-            };
-            if let Some(progress) = self.react(&message)? {
-                return Ok(progress);
-            }
+        self.dialogue.advance(plain, react)
+    }
+}
+
+fn react(awaited: Awaited, message: &Message) -> Result<Step<Awaited>, Error> {
+    let response =
+        Response::of(message).ok_or_else(|| malformed("response", message.first_line()))?;
+    match (awaited, response) {
+        // The server closes the connection (RFC 5804 section 1.3).
+        (_, Response::Bye) => Err(message.goodbye()),
+        (Awaited::Greeting { offered }, Response::Capability(name)) => {
+            let offered = offered || name.eq_ignore_ascii_case(b"STARTTLS");
+            Ok(Step::Await(Awaited::Greeting { offered }))
         }
+        (Awaited::Greeting { offered: true }, Response::Ok) => {
+            Ok(Step::say(STARTTLS, Awaited::Answer))
+        }
+        (Awaited::Greeting { offered: false }, Response::Ok) => Err(Error::NotOffered),
+        (Awaited::Answer, Response::Ok) => Ok(Step::Done),
+        (Awaited::Answer, Response::No) => Err(message.refusal().into()),
+        _ => Err(message.unexpected()),
     }
 }
 
@@ -134,84 +121,30 @@ impl<'a> Response<'a> {
 #[derive(Debug)]
 pub struct Server {
     implementation: String,
-    messages: Messages,
-    state: ServerState,
+    dialogue: Dialogue<Messages>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Start,
-    Commands,
-    GoAhead,
-}
+const GO_AHEAD: &str = "OK \"Begin TLS negotiation now\"\r\n";
 
 impl Server {
     /// From the greeting on. `implementation` is the name of the server and its version.
     pub fn new(implementation: impl Into<String>) -> Self {
-        Self::starting(ServerState::Start, implementation.into())
+        let implementation = implementation.into();
+        let greeting = capabilities(&implementation);
+        Self::starting(Step::say(greeting, ()), implementation)
     }
 
     /// The caller has a command loop and has just consumed a line that was `STARTTLS`: only the go-ahead is left.
     pub fn at_command() -> Self {
-        Self::starting(ServerState::GoAhead, String::new())
+        Self::starting(Step::go_ahead(GO_AHEAD), String::new())
     }
 
-    fn starting(state: ServerState, implementation: String) -> Self {
+    fn starting(first: Step, implementation: String) -> Self {
         Self {
             implementation,
-            messages: Messages::new(|_| true),
-            state,
+            dialogue: Dialogue::new(Messages::new(|_| true), first),
         }
     }
-
-    /// The capabilities that there must be (RFC 5804 section 1.7), and STARTTLS. An empty SASL list means that nobody can log in yet. OK has
-    /// a text, since GnuTLS' client waits for one.
-    fn say_capabilities(&self, plain: &mut Plain) -> Result<(), Error> {
-        let lines = [
-            &format!("\"IMPLEMENTATION\" \"{}\"", self.implementation),
-            "\"SASL\" \"\"",
-            "\"SIEVE\" \"\"",
-            "\"STARTTLS\"",
-            "\"VERSION\" \"1.0\"",
-            "OK \"STARTTLS is possible\"",
-            "",
-        ];
-        plain.write_all(lines.join("\r\n").as_bytes())
-    }
-
-    /// Literals are read with the command that they belong to, and the whole is answered once: a client of ManageSieve does not wait before
-    /// it sends one (RFC 5804 section 4, `literal-c2s`).
-    fn react(&mut self, message: &Message, plain: &mut Plain) -> Result<(), Error> {
-        let (verb, arguments) = split_verb(message.first_line());
-        match &verb[..] {
-            b"STARTTLS" if arguments.is_empty() => {
-                self.state = ServerState::GoAhead;
-                Ok(())
-            }
-            b"STARTTLS" => plain.write_all(b"NO \"STARTTLS takes no argument\"\r\n"),
-            b"CAPABILITY" if arguments.is_empty() => self.say_capabilities(plain),
-            b"NOOP" => match quoted(arguments) {
-                // It comes back in a code (RFC 5804 section 2.13).
-                Some(tag) => plain.write_all(&[b"OK (TAG ", tag, b") \"Done\"\r\n"].concat()),
-                None if arguments.is_empty() => plain.write_all(b"OK \"Done\"\r\n"),
-                None => plain.write_all(b"NO \"NOOP takes a quoted string\"\r\n"),
-            },
-            b"LOGOUT" => {
-                plain.write_all(b"OK \"Bye\"\r\n")?;
-                Err(message.goodbye())
-            }
-            // RFC 5804 section 1.3
-            _ => plain.write_all(b"NO (ENCRYPT-NEEDED) \"STARTTLS first\"\r\n"),
-        }
-    }
-}
-
-/// The only argument, with its quotation marks, if that is a string without escapes.
-fn quoted(arguments: &[u8]) -> Option<&[u8]> {
-    let string = arguments.strip_prefix(b" ")?;
-    let inner = string.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0);
-    inner.iter().all(plain).then_some(string)
 }
 
 impl Negotiator for Server {
@@ -221,27 +154,56 @@ impl Negotiator for Server {
         if has_line_end(&self.implementation) || self.implementation.contains(['"', '\\']) {
             return Err(Misuse::Configuration("the implementation is no quoted string").into());
         }
-        loop {
-            match self.state {
-                ServerState::Start => {
-                    self.say_capabilities(plain)?;
-                    self.state = ServerState::Commands;
-                }
-                ServerState::GoAhead => {
-                    plain.write_all(b"OK \"Begin TLS negotiation now\"\r\n")?;
-                    return Ok(Progress::Done(Boundary::Exact));
-                }
-                ServerState::Commands => match self.messages.next(plain) {
-                    Ok(Some(message)) => self.react(&message, plain)?,
-                    Ok(None) => return Ok(Progress::NeedInput),
-                    // A literal that is not read cannot be told from commands.
-                    Err(error @ Error::Misbehaved(Misbehaviour::TooLong { .. })) => {
-                        plain.write_all(b"BYE \"Too much before TLS\"\r\n")?;
-                        return Err(error);
-                    }
-                    Err(error) => return Err(error),
-                },
-            }
+        let progress = self.dialogue.advance(plain, |(), message| {
+            Ok(answer(message, &self.implementation))
+        });
+        // A literal that is not read cannot be told from commands.
+        if let Err(Error::Misbehaved(Misbehaviour::TooLong { .. })) = progress {
+            plain.write_all(b"BYE \"Too much before TLS\"\r\n")?;
         }
+        progress
     }
+}
+
+/// Literals are read with the command that they belong to, and the whole is answered once: a client of ManageSieve does not wait before
+/// it sends one (RFC 5804 section 4, `literal-c2s`).
+fn answer(message: &Message, implementation: &str) -> Step {
+    let (verb, arguments) = split_verb(message.first_line());
+    match &verb[..] {
+        b"STARTTLS" if arguments.is_empty() => Step::go_ahead(GO_AHEAD),
+        b"STARTTLS" => Step::answer("NO \"STARTTLS takes no argument\"\r\n"),
+        b"CAPABILITY" if arguments.is_empty() => Step::answer(capabilities(implementation)),
+        b"NOOP" => match quoted(arguments) {
+            // It comes back in a code (RFC 5804 section 2.13).
+            Some(tag) => Step::answer([b"OK (TAG ", tag, b") \"Done\"\r\n"].concat()),
+            None if arguments.is_empty() => Step::answer("OK \"Done\"\r\n"),
+            None => Step::answer("NO \"NOOP takes a quoted string\"\r\n"),
+        },
+        b"LOGOUT" => Step::fail("OK \"Bye\"\r\n", message.goodbye()),
+        // RFC 5804 section 1.3
+        _ => Step::answer("NO (ENCRYPT-NEEDED) \"STARTTLS first\"\r\n"),
+    }
+}
+
+/// The capabilities that there must be (RFC 5804 section 1.7), and STARTTLS. An empty SASL list means that nobody can log in yet. OK has
+/// a text, since GnuTLS' client waits for one.
+fn capabilities(implementation: &str) -> String {
+    let lines = [
+        &format!("\"IMPLEMENTATION\" \"{implementation}\""),
+        "\"SASL\" \"\"",
+        "\"SIEVE\" \"\"",
+        "\"STARTTLS\"",
+        "\"VERSION\" \"1.0\"",
+        "OK \"STARTTLS is possible\"",
+        "",
+    ];
+    lines.join("\r\n")
+}
+
+/// The only argument, with its quotation marks, if that is a string without escapes.
+fn quoted(arguments: &[u8]) -> Option<&[u8]> {
+    let string = arguments.strip_prefix(b" ")?;
+    let inner = string.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0);
+    inner.iter().all(plain).then_some(string)
 }

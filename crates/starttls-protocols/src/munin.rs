@@ -4,8 +4,9 @@
 //! After TLS there is no second greeting. The master says `cap` again, if it had.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
+use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, has_line_end, malformed, split_verb};
 
 /// The master's part: the node's greeting, STARTTLS.
@@ -23,32 +24,31 @@ use crate::line::{LineEnd, Lines, has_line_end, malformed, split_verb};
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    lines: Lines,
-    state: ClientState,
+    dialogue: Dialogue<Lines, Awaited>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ClientState {
+enum Awaited {
     Greeting,
-    Command,
     Answer,
 }
+
+const STARTTLS: &str = "STARTTLS\n";
 
 impl Client {
     /// From the greeting on.
     pub fn new() -> Self {
-        Self::starting(ClientState::Greeting)
+        Self::starting(Step::Await(Awaited::Greeting))
     }
 
     /// The caller has read the greeting: only the command and its answer are left.
     pub fn at_command() -> Self {
-        Self::starting(ClientState::Command)
+        Self::starting(Step::say(STARTTLS, Awaited::Answer))
     }
 
-    fn starting(state: ClientState) -> Self {
+    fn starting(first: Step<Awaited>) -> Self {
         Self {
-            lines: Lines::new(LineEnd::Lf),
-            state,
+            dialogue: Dialogue::new(Lines::new(LineEnd::Lf), first),
         }
     }
 }
@@ -63,25 +63,19 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            if matches!(self.state, ClientState::Command) {
-                plain.write_all(b"STARTTLS\n")?;
-                self.state = ClientState::Answer;
-            }
-            let Some(line) = self.lines.next(plain)? else {
-                return Ok(Progress::NeedInput);
-            };
-            match (self.state, &line[..]) {
-                (ClientState::Greeting, line) if is_greeting(line) => {
-                    self.state = ClientState::Command;
-                }
-                (ClientState::Greeting, line) => return Err(malformed("greeting", line)),
-                (_, b"TLS OK") => return Ok(Progress::Done(Boundary::Exact)),
-                // A comment is how a node says what is wrong: it does not know the command.
-                (_, b"TLS MAYBE" | [b'#', ..]) => return Err(Refusal::new(None, &line).into()),
-                _ => return Err(Misbehaviour::Unexpected(Refusal::new(None, &line)).into()),
-            }
-        }
+        self.dialogue
+            .advance(plain, |awaited, line| react(awaited, line))
+    }
+}
+
+fn react(awaited: Awaited, line: &[u8]) -> Result<Step<Awaited>, Error> {
+    match (awaited, line) {
+        (Awaited::Greeting, line) if is_greeting(line) => Ok(Step::say(STARTTLS, Awaited::Answer)),
+        (Awaited::Greeting, line) => Err(malformed("greeting", line)),
+        (Awaited::Answer, b"TLS OK") => Ok(Step::Done),
+        // A comment is how a node says what is wrong: it does not know the command.
+        (Awaited::Answer, b"TLS MAYBE" | [b'#', ..]) => Err(Refusal::new(None, line).into()),
+        _ => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),
     }
 }
 
@@ -95,46 +89,28 @@ fn is_greeting(line: &[u8]) -> bool {
 #[derive(Debug)]
 pub struct Server {
     name: String,
-    lines: Lines,
-    state: ServerState,
+    dialogue: Dialogue<Lines>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Start,
-    Commands,
-    GoAhead,
-}
+const GO_AHEAD: &str = "TLS OK\n";
 
 impl Server {
     /// From the greeting on. `name` is the node's host name.
     pub fn new(name: impl Into<String>) -> Self {
-        Self::starting(ServerState::Start, name.into())
+        let name = name.into();
+        let greeting = format!("# munin node at {name}\n");
+        Self::starting(Step::say(greeting, ()), name)
     }
 
     /// The caller has a command loop and has just consumed a line that was `STARTTLS`: only the go-ahead is left.
     pub fn at_command() -> Self {
-        Self::starting(ServerState::GoAhead, String::new())
+        Self::starting(Step::go_ahead(GO_AHEAD), String::new())
     }
 
-    fn starting(state: ServerState, name: String) -> Self {
+    fn starting(first: Step, name: String) -> Self {
         Self {
             name,
-            lines: Lines::new(LineEnd::Lf),
-            state,
-        }
-    }
-
-    fn react(&mut self, line: &[u8], plain: &mut Plain) -> Result<(), Error> {
-        let (verb, arguments) = split_verb(line);
-        match &verb[..] {
-            b"STARTTLS" if arguments.trim_ascii().is_empty() => {
-                self.state = ServerState::GoAhead;
-                Ok(())
-            }
-            // Neither is answered.
-            b"QUIT" | b"." => Err(Misbehaviour::Goodbye(Refusal::new(None, line)).into()),
-            _ => plain.write_all(b"# I require TLS: STARTTLS first\n"),
+            dialogue: Dialogue::new(Lines::new(LineEnd::Lf), first),
         }
     }
 }
@@ -146,21 +122,16 @@ impl Negotiator for Server {
         if has_line_end(&self.name) {
             return Err(Misuse::Configuration("the node's name has a line end").into());
         }
-        loop {
-            match self.state {
-                ServerState::Start => {
-                    plain.write_all(format!("# munin node at {}\n", self.name).as_bytes())?;
-                    self.state = ServerState::Commands;
-                }
-                ServerState::GoAhead => {
-                    plain.write_all(b"TLS OK\n")?;
-                    return Ok(Progress::Done(Boundary::Exact));
-                }
-                ServerState::Commands => match self.lines.next(plain)? {
-                    Some(line) => self.react(&line, plain)?,
-                    None => return Ok(Progress::NeedInput),
-                },
-            }
-        }
+        self.dialogue.advance(plain, |(), line| Ok(answer(line)))
+    }
+}
+
+fn answer(line: &[u8]) -> Step {
+    let (verb, arguments) = split_verb(line);
+    match &verb[..] {
+        b"STARTTLS" if arguments.trim_ascii().is_empty() => Step::go_ahead(GO_AHEAD),
+        // Neither is answered.
+        b"QUIT" | b"." => Step::goodbye("", line),
+        _ => Step::answer("# I require TLS: STARTTLS first\n"),
     }
 }

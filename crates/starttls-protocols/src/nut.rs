@@ -4,8 +4,9 @@
 //! them only now.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
+use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, split_verb};
 
 /// The client's part: STARTTLS. There is no greeting and no list of what is offered, so that `new` and `at_command` are the same.
@@ -21,16 +22,15 @@ use crate::line::{LineEnd, Lines, split_verb};
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    lines: Lines,
-    asked: bool,
+    dialogue: Dialogue<Lines>,
 }
 
 impl Client {
     /// On a connection on which nothing was said yet.
     pub fn new() -> Self {
+        let command = Step::say("STARTTLS\n", ());
         Self {
-            lines: Lines::new(LineEnd::Lf),
-            asked: false,
+            dialogue: Dialogue::new(Lines::new(LineEnd::Lf), command),
         }
     }
 
@@ -50,67 +50,37 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        if !self.asked {
-            plain.write_all(b"STARTTLS\n")?;
-            self.asked = true;
-        }
-        let Some(line) = self.lines.next(plain)? else {
-            return Ok(Progress::NeedInput);
-        };
-        match &line[..] {
-            b"OK STARTTLS" => Ok(Progress::Done(Boundary::Exact)),
+        self.dialogue.advance(plain, |(), line| match &line[..] {
+            b"OK STARTTLS" => Ok(Step::Done),
             // FEATURE-NOT-SUPPORTED, FEATURE-NOT-CONFIGURED, UNKNOWN-COMMAND, ...
             [b'E', b'R', b'R', b' ', error @ ..] => Err(Refusal::new(None, error).into()),
-            _ => Err(Misbehaviour::Unexpected(Refusal::new(None, &line)).into()),
-        }
+            _ => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),
+        })
     }
 }
 
 /// The server's part: STARTTLS, HELP, LOGOUT, and `ACCESS-DENIED` to everything else.
 #[derive(Debug)]
 pub struct Server {
-    lines: Lines,
-    state: ServerState,
+    dialogue: Dialogue<Lines>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Commands,
-    GoAhead,
-}
+const GO_AHEAD: &str = "OK STARTTLS\n";
 
 impl Server {
     /// On a connection on which nothing was said yet.
     pub fn new() -> Self {
-        Self::starting(ServerState::Commands)
+        Self::starting(Step::Await(()))
     }
 
     /// The caller has a command loop and has just consumed a line that was `STARTTLS`: only the go-ahead is left.
     pub fn at_command() -> Self {
-        Self::starting(ServerState::GoAhead)
+        Self::starting(Step::go_ahead(GO_AHEAD))
     }
 
-    fn starting(state: ServerState) -> Self {
+    fn starting(first: Step) -> Self {
         Self {
-            lines: Lines::new(LineEnd::Lf),
-            state,
-        }
-    }
-
-    fn react(&mut self, line: &[u8], plain: &mut Plain) -> Result<(), Error> {
-        let (verb, arguments) = split_verb(line);
-        match &verb[..] {
-            b"STARTTLS" if arguments.trim_ascii().is_empty() => {
-                self.state = ServerState::GoAhead;
-                Ok(())
-            }
-            b"STARTTLS" => plain.write_all(b"ERR INVALID-ARGUMENT\n"),
-            b"HELP" => plain.write_all(b"Commands: HELP LOGOUT STARTTLS\n"),
-            b"LOGOUT" => {
-                plain.write_all(b"OK Goodbye\n")?;
-                Err(Misbehaviour::Goodbye(Refusal::new(None, line)).into())
-            }
-            _ => plain.write_all(b"ERR ACCESS-DENIED\n"),
+            dialogue: Dialogue::new(Lines::new(LineEnd::Lf), first),
         }
     }
 }
@@ -125,17 +95,17 @@ impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            match self.state {
-                ServerState::GoAhead => {
-                    plain.write_all(b"OK STARTTLS\n")?;
-                    return Ok(Progress::Done(Boundary::Exact));
-                }
-                ServerState::Commands => match self.lines.next(plain)? {
-                    Some(line) => self.react(&line, plain)?,
-                    None => return Ok(Progress::NeedInput),
-                },
-            }
-        }
+        self.dialogue.advance(plain, |(), line| Ok(answer(line)))
+    }
+}
+
+fn answer(line: &[u8]) -> Step {
+    let (verb, arguments) = split_verb(line);
+    match &verb[..] {
+        b"STARTTLS" if arguments.trim_ascii().is_empty() => Step::go_ahead(GO_AHEAD),
+        b"STARTTLS" => Step::answer("ERR INVALID-ARGUMENT\n"),
+        b"HELP" => Step::answer("Commands: HELP LOGOUT STARTTLS\n"),
+        b"LOGOUT" => Step::goodbye("OK Goodbye\n", line),
+        _ => Step::answer("ERR ACCESS-DENIED\n"),
     }
 }

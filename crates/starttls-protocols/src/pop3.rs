@@ -4,8 +4,9 @@
 //! timestamp of the first greeting with them.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
+use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, malformed, split_verb};
 
 /// The client's part: greeting, CAPA, STLS.
@@ -23,71 +24,72 @@ use crate::line::{LineEnd, Lines, malformed, split_verb};
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    lines: Lines,
-    state: ClientState,
+    dialogue: Dialogue<Lines, Awaited>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ClientState {
+enum Awaited {
     Greeting,
     Capa,
     List { offered: bool },
-    Command,
     Answer,
 }
+
+const STLS: &str = "STLS\r\n";
 
 impl Client {
     /// From the greeting on.
     pub fn new() -> Self {
-        Self::starting(ClientState::Greeting)
+        Self::starting(Step::Await(Awaited::Greeting))
     }
 
     /// The caller has had the dialogue up to a CAPA answer with STLS: only the command and its answer are left.
     pub fn at_command() -> Self {
-        Self::starting(ClientState::Command)
+        Self::starting(Step::say(STLS, Awaited::Answer))
     }
 
-    fn starting(state: ClientState) -> Self {
+    fn starting(first: Step<Awaited>) -> Self {
         Self {
-            lines: Lines::new(LineEnd::CrLf),
-            state,
+            dialogue: Dialogue::new(Lines::new(LineEnd::CrLf), first),
         }
     }
+}
 
-    fn react(&mut self, line: &[u8], plain: &mut Plain) -> Result<Option<Progress>, Error> {
-        if let ClientState::List { offered } = self.state {
-            self.state = match line {
-                b"." if offered => ClientState::Command,
-                b"." => return Err(Error::NotOffered),
-                _ => ClientState::List {
-                    offered: offered || line.trim_ascii_end().eq_ignore_ascii_case(b"STLS"),
-                },
-            };
-            return Ok(None);
-        }
-        let (positive, text) = status(line).ok_or_else(|| malformed("reply", line))?;
-        match (self.state, positive) {
-            (ClientState::Greeting, true) => {
-                plain.write_all(b"CAPA\r\n")?;
-                self.state = ClientState::Capa;
-                Ok(None)
-            }
-            // Nothing was asked, so that nothing is refused: the server does not want to talk at all.
-            (ClientState::Greeting, false) => {
-                Err(Misbehaviour::Goodbye(Refusal::new(None, text)).into())
-            }
-            (ClientState::Capa, true) => {
-                self.state = ClientState::List { offered: false };
-                Ok(None)
-            }
-            (ClientState::Capa, false) => {
-                self.state = ClientState::Command;
-                Ok(None)
-            }
-            (ClientState::Answer, true) => Ok(Some(Progress::Done(Boundary::Exact))),
-            (ClientState::Answer, false) => Err(Refusal::new(None, text).into()),
-            _ => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),
-        }
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Negotiator for Client {
+    type Tls = ClientConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        self.dialogue
+            .advance(plain, |awaited, line| react(awaited, line))
+    }
+}
+
+fn react(awaited: Awaited, line: &[u8]) -> Result<Step<Awaited>, Error> {
+    if let Awaited::List { offered } = awaited {
+        return match line {
+            b"." if offered => Ok(Step::say(STLS, Awaited::Answer)),
+            b"." => Err(Error::NotOffered),
+            _ => Ok(Step::Await(Awaited::List {
+                offered: offered || line.trim_ascii_end().eq_ignore_ascii_case(b"STLS"),
+            })),
+        };
+    }
+    let (positive, text) = status(line).ok_or_else(|| malformed("reply", line))?;
+    match (awaited, positive) {
+        (Awaited::Greeting, true) => Ok(Step::say("CAPA\r\n", Awaited::Capa)),
+        // Nothing was asked, so that nothing is refused: the server does not want to talk at all.
+        (Awaited::Greeting, false) => Err(Misbehaviour::Goodbye(Refusal::new(None, text)).into()),
+        (Awaited::Capa, true) => Ok(Step::Await(Awaited::List { offered: false })),
+        (Awaited::Capa, false) => Ok(Step::say(STLS, Awaited::Answer)),
+        (Awaited::Answer, true) => Ok(Step::Done),
+        (Awaited::Answer, false) => Err(Refusal::new(None, text).into()),
+        _ => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),
     }
 }
 
@@ -105,78 +107,28 @@ fn status(line: &[u8]) -> Option<(bool, &[u8])> {
     }
 }
 
-impl Default for Client {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Negotiator for Client {
-    type Tls = ClientConnection;
-
-    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            if matches!(self.state, ClientState::Command) {
-                plain.write_all(b"STLS\r\n")?;
-                self.state = ClientState::Answer;
-            }
-            let Some(line) = self.lines.next(plain)? else {
-                return Ok(Progress::NeedInput);
-            };
-            if let Some(progress) = self.react(&line, plain)? {
-                return Ok(progress);
-            }
-        }
-    }
-}
-
 /// The server's part: a greeting, a CAPA answer with STLS, and "TLS first" to everything else.
 #[derive(Debug)]
 pub struct Server {
-    lines: Lines,
-    state: ServerState,
+    dialogue: Dialogue<Lines>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Start,
-    Commands,
-    GoAhead,
-}
+const GO_AHEAD: &str = "+OK Begin TLS negotiation\r\n";
 
 impl Server {
     /// From the greeting on.
     pub fn new() -> Self {
-        Self::starting(ServerState::Start)
+        Self::starting(Step::say("+OK POP3 server ready\r\n", ()))
     }
 
     /// The caller has a command loop and has just consumed a line that was `STLS`: only the go-ahead is left.
     pub fn at_command() -> Self {
-        Self::starting(ServerState::GoAhead)
+        Self::starting(Step::go_ahead(GO_AHEAD))
     }
 
-    fn starting(state: ServerState) -> Self {
+    fn starting(first: Step) -> Self {
         Self {
-            lines: Lines::new(LineEnd::CrLf),
-            state,
-        }
-    }
-
-    fn react(&mut self, line: &[u8], plain: &mut Plain) -> Result<(), Error> {
-        let (verb, arguments) = split_verb(line);
-        match &verb[..] {
-            b"STLS" if arguments.trim_ascii().is_empty() => {
-                self.state = ServerState::GoAhead;
-                Ok(())
-            }
-            b"STLS" => plain.write_all(b"-ERR STLS takes no argument\r\n"),
-            b"CAPA" => plain.write_all(b"+OK Capability list follows\r\nSTLS\r\n.\r\n"),
-            b"QUIT" => {
-                plain.write_all(b"+OK Bye\r\n")?;
-                Err(Misbehaviour::Goodbye(Refusal::new(None, line)).into())
-            }
-            // NOOP too: it "may only be given in the TRANSACTION state" (RFC 1939 section 5).
-            _ => plain.write_all(b"-ERR TLS first: STLS\r\n"),
+            dialogue: Dialogue::new(Lines::new(LineEnd::CrLf), first),
         }
     }
 }
@@ -191,21 +143,18 @@ impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            match self.state {
-                ServerState::Start => {
-                    plain.write_all(b"+OK POP3 server ready\r\n")?;
-                    self.state = ServerState::Commands;
-                }
-                ServerState::GoAhead => {
-                    plain.write_all(b"+OK Begin TLS negotiation\r\n")?;
-                    return Ok(Progress::Done(Boundary::Exact));
-                }
-                ServerState::Commands => match self.lines.next(plain)? {
-                    Some(line) => self.react(&line, plain)?,
-                    None => return Ok(Progress::NeedInput),
-                },
-            }
-        }
+        self.dialogue.advance(plain, |(), line| Ok(answer(line)))
+    }
+}
+
+fn answer(line: &[u8]) -> Step {
+    let (verb, arguments) = split_verb(line);
+    match &verb[..] {
+        b"STLS" if arguments.trim_ascii().is_empty() => Step::go_ahead(GO_AHEAD),
+        b"STLS" => Step::answer("-ERR STLS takes no argument\r\n"),
+        b"CAPA" => Step::answer("+OK Capability list follows\r\nSTLS\r\n.\r\n"),
+        b"QUIT" => Step::goodbye("+OK Bye\r\n", line),
+        // NOOP too: it "may only be given in the TRANSACTION state" (RFC 1939 section 5).
+        _ => Step::answer("-ERR TLS first: STLS\r\n"),
     }
 }

@@ -1,5 +1,6 @@
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
+use crate::dialogue::ReadMessages;
 use crate::line::{LineEnd, Lines, malformed};
 
 /// A three-digit reply of SMTP, LMTP, FTP or NNTP, of one line or several.
@@ -11,6 +12,17 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// A reply that has no other lines (RFC 3977 section 3.2).
+    pub(crate) fn of_one_line(line: &[u8]) -> Result<Self, Error> {
+        match parse(line) {
+            Some((code, true, text)) => Ok(Self {
+                code,
+                lines: vec![text.to_vec()],
+            }),
+            _ => Err(malformed("reply", line)),
+        }
+    }
+
     pub(crate) fn refusal(&self) -> Refusal {
         Refusal::new(u32::from(self.code), &self.lines.join(&b"\n"[..]))
     }
@@ -31,8 +43,6 @@ pub(crate) enum Continuation {
     SameCode,
     /// Anything, until the code and a space come (RFC 959 section 4.2).
     Anything,
-    /// There are none: a reply is one line, and a block behind it is something else (RFC 3977 section 3.2).
-    None,
 }
 
 /// Reads replies.
@@ -51,20 +61,16 @@ impl Replies {
             partial: None,
         }
     }
+}
 
-    /// The next line of a block behind a reply, as it is.
-    pub(crate) fn next_line(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
-        self.lines.next(plain)
-    }
+impl ReadMessages for Replies {
+    type Message = Reply;
 
-    /// The next reply, consumed to its last byte; `None` if it is not complete.
-    pub(crate) fn next(&mut self, plain: &mut Plain) -> Result<Option<Reply>, Error> {
+    fn next(&mut self, plain: &mut Plain) -> Result<Option<Reply>, Error> {
         while let Some(line) = self.lines.next(plain)? {
             let parsed = parse(&line);
             let Some(reply) = &mut self.partial else {
-                let (code, last, text) = parsed
-                    .filter(|(_, last, _)| *last || self.continuation != Continuation::None)
-                    .ok_or_else(|| malformed("reply", &line))?;
+                let (code, last, text) = parsed.ok_or_else(|| malformed("reply", &line))?;
                 let reply = Reply {
                     code,
                     lines: vec![text.to_vec()],
@@ -78,7 +84,7 @@ impl Replies {
             let belongs = match self.continuation {
                 Continuation::SameCode => true,
                 // "followed immediately by Space": the code alone is text.
-                _ => line.get(3) == Some(&b' '),
+                Continuation::Anything => line.get(3) == Some(&b' '),
             };
             match parsed {
                 Some((code, last, text)) if code == reply.code && belongs => {

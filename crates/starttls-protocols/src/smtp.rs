@@ -2,10 +2,11 @@
 //!
 //! After TLS both sides forget what was said: the client sends EHLO again (RFC 3207 section 4.2).
 
-use rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal, rustls};
+use starttls_core::rustls::{ClientConnection, ServerConnection};
+use starttls_core::{Error, Misuse, Negotiator, Plain, Progress};
 
-use crate::line::{LineEnd, Lines, has_line_end};
+use crate::dialogue::{Dialogue, Step};
+use crate::line::{LineEnd, Lines, has_line_end, split_verb};
 use crate::reply::{Continuation, Replies, Reply};
 
 /// The client's part: greeting, EHLO, STARTTLS.
@@ -21,43 +22,41 @@ use crate::reply::{Continuation, Replies, Reply};
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    greeting: &'static str,
-    name: String,
-    replies: Replies,
-    state: ClientState,
+    hello: String,
+    dialogue: Dialogue<Replies, Awaited>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ClientState {
-    Start,
+enum Awaited {
     Greeting,
     Hello,
-    Command,
     Answer,
 }
+
+const STARTTLS: &str = "STARTTLS\r\n";
 
 impl Client {
     /// SMTP from the greeting on. `name` is what EHLO says: the client's own host name or address literal.
     pub fn new(name: impl Into<String>) -> Self {
-        Self::starting(ClientState::Start, "EHLO", name.into())
+        let hello = format!("EHLO {}", name.into());
+        Self::starting(Step::Await(Awaited::Greeting), hello)
     }
 
     /// LMTP from the greeting on.
     pub fn lmtp(name: impl Into<String>) -> Self {
-        Self::starting(ClientState::Start, "LHLO", name.into())
+        let hello = format!("LHLO {}", name.into());
+        Self::starting(Step::Await(Awaited::Greeting), hello)
     }
 
     /// The caller has had the dialogue up to an EHLO or LHLO answer that offers STARTTLS: only the command and its answer are left.
     pub fn at_command() -> Self {
-        Self::starting(ClientState::Command, "EHLO", String::new())
+        Self::starting(Step::say(STARTTLS, Awaited::Answer), String::new())
     }
 
-    fn starting(state: ClientState, greeting: &'static str, name: String) -> Self {
+    fn starting(first: Step<Awaited>, hello: String) -> Self {
         Self {
-            greeting,
-            name,
-            replies: Replies::new(Continuation::SameCode),
-            state,
+            hello,
+            dialogue: Dialogue::new(Replies::new(Continuation::SameCode), first),
         }
     }
 }
@@ -66,53 +65,28 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        if has_line_end(&self.name) {
+        if has_line_end(&self.hello) {
             return Err(Misuse::Configuration("the name for EHLO has a line end").into());
         }
-        loop {
-            match self.state {
-                ClientState::Start => self.state = ClientState::Greeting,
-                ClientState::Command => {
-                    plain.write_all(b"STARTTLS\r\n")?;
-                    self.state = ClientState::Answer;
-                }
-                ClientState::Greeting | ClientState::Hello | ClientState::Answer => {
-                    let Some(reply) = self.replies.next(plain)? else {
-                        return Ok(Progress::NeedInput);
-                    };
-                    if let Some(progress) = self.react(&reply, plain)? {
-                        return Ok(progress);
-                    }
-                }
-            }
-        }
+        self.dialogue
+            .advance(plain, |awaited, reply| react(awaited, reply, &self.hello))
     }
 }
 
-impl Client {
-    fn react(&mut self, reply: &Reply, plain: &mut Plain) -> Result<Option<Progress>, Error> {
-        match (self.state, reply.code) {
-            // "421 Service not available, closing transmission channel" (RFC 5321 section 3.8) is possible at any time.
-            (_, 421) => Err(reply.goodbye()),
-            (ClientState::Greeting, 220) => {
-                let Self { greeting, name, .. } = &*self;
-                plain.write_all(format!("{greeting} {name}\r\n").as_bytes())?;
-                self.state = ClientState::Hello;
-                Ok(None)
-            }
-            (ClientState::Hello, 250) if offers(reply) => {
-                self.state = ClientState::Command;
-                Ok(None)
-            }
-            (ClientState::Hello, 250) => Err(Error::NotOffered),
-            // A server that does not know EHLO has no extensions.
-            (ClientState::Hello, 500 | 502) => Err(Error::NotOffered),
-            (ClientState::Answer, 220) => Ok(Some(Progress::Done(Boundary::Exact))),
-            // Only 4xx and 5xx are refusals; a 250 to STARTTLS means that the two sides do not speak of the same thing.
-            (ClientState::Answer, 400..=599) => Err(reply.refusal().into()),
-            (ClientState::Greeting, 554) => Err(reply.goodbye()),
-            _ => Err(reply.unexpected()),
-        }
+fn react(awaited: Awaited, reply: &Reply, hello: &str) -> Result<Step<Awaited>, Error> {
+    match (awaited, reply.code) {
+        // "421 Service not available, closing transmission channel" (RFC 5321 section 3.8) is possible at any time.
+        (_, 421) => Err(reply.goodbye()),
+        (Awaited::Greeting, 220) => Ok(Step::say(format!("{hello}\r\n"), Awaited::Hello)),
+        (Awaited::Greeting, 554) => Err(reply.goodbye()),
+        (Awaited::Hello, 250) if offers(reply) => Ok(Step::say(STARTTLS, Awaited::Answer)),
+        (Awaited::Hello, 250) => Err(Error::NotOffered),
+        // A server that does not know EHLO has no extensions.
+        (Awaited::Hello, 500 | 502) => Err(Error::NotOffered),
+        (Awaited::Answer, 220) => Ok(Step::Done),
+        // Only 4xx and 5xx are refusals; a 250 to STARTTLS means that the two sides do not speak of the same thing.
+        (Awaited::Answer, 400..=599) => Err(reply.refusal().into()),
+        _ => Err(reply.unexpected()),
     }
 }
 
@@ -128,69 +102,38 @@ fn offers(reply: &Reply) -> bool {
 /// The server's part: a greeting, an EHLO answer with STARTTLS, and "TLS first" to everything else.
 #[derive(Debug)]
 pub struct Server {
-    greeting: &'static str,
+    hello: &'static str,
     name: String,
-    lines: Lines,
-    state: ServerState,
+    dialogue: Dialogue<Lines>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Start,
-    Commands,
-    GoAhead,
-}
+const GO_AHEAD: &str = "220 2.0.0 Ready to start TLS\r\n";
 
 impl Server {
     /// SMTP from the greeting on. `name` is this server's host name.
     pub fn new(name: impl Into<String>) -> Self {
-        Self::starting(ServerState::Start, "EHLO", name.into())
+        let name = name.into();
+        let greeting = format!("220 {name} ESMTP\r\n");
+        Self::starting(Step::say(greeting, ()), "EHLO", name)
     }
 
     /// LMTP from the greeting on.
     pub fn lmtp(name: impl Into<String>) -> Self {
-        Self::starting(ServerState::Start, "LHLO", name.into())
+        let name = name.into();
+        let greeting = format!("220 {name} LMTP\r\n");
+        Self::starting(Step::say(greeting, ()), "LHLO", name)
     }
 
     /// The caller has a command loop and has just consumed a line that was `STARTTLS`: only the go-ahead is left.
     pub fn at_command() -> Self {
-        Self::starting(ServerState::GoAhead, "EHLO", String::new())
+        Self::starting(Step::go_ahead(GO_AHEAD), "EHLO", String::new())
     }
 
-    fn starting(state: ServerState, greeting: &'static str, name: String) -> Self {
+    fn starting(first: Step, hello: &'static str, name: String) -> Self {
         Self {
-            greeting,
+            hello,
             name,
-            lines: Lines::new(LineEnd::CrLf),
-            state,
-        }
-    }
-
-    fn react(&mut self, line: &[u8], plain: &mut Plain) -> Result<(), Error> {
-        let (verb, rest) = match line.iter().position(|byte| *byte == b' ') {
-            Some(space) => line.split_at(space),
-            None => (line, &[][..]),
-        };
-        let verb = verb.to_ascii_uppercase();
-        let name = &self.name;
-        match &verb[..] {
-            b"STARTTLS" if rest.trim_ascii().is_empty() => {
-                self.state = ServerState::GoAhead;
-                Ok(())
-            }
-            // "501 Syntax error (no parameters allowed)" (RFC 3207 section 4)
-            b"STARTTLS" => plain.write_all(b"501 5.5.4 STARTTLS takes no parameter\r\n"),
-            verb if verb == self.greeting.as_bytes() => {
-                plain.write_all(format!("250-{name}\r\n250-PIPELINING\r\n250 STARTTLS\r\n").as_bytes())
-            }
-            b"HELO" if self.greeting == "EHLO" => plain.write_all(format!("250 {name}\r\n").as_bytes()),
-            b"NOOP" | b"RSET" => plain.write_all(b"250 2.0.0 OK\r\n"),
-            b"QUIT" => {
-                plain.write_all(b"221 2.0.0 Bye\r\n")?;
-                Err(Misbehaviour::Goodbye(Refusal::new(None, line)).into())
-            }
-            // "530 Must issue a STARTTLS command first" (RFC 3207 section 4)
-            _ => plain.write_all(b"530 5.7.0 Must issue a STARTTLS command first\r\n"),
+            dialogue: Dialogue::new(Lines::new(LineEnd::CrLf), first),
         }
     }
 }
@@ -202,22 +145,25 @@ impl Negotiator for Server {
         if has_line_end(&self.name) {
             return Err(Misuse::Configuration("the server's name has a line end").into());
         }
-        loop {
-            match self.state {
-                ServerState::Start => {
-                    let protocol = if self.greeting == "EHLO" { "ESMTP" } else { "LMTP" };
-                    plain.write_all(format!("220 {} {protocol}\r\n", self.name).as_bytes())?;
-                    self.state = ServerState::Commands;
-                }
-                ServerState::GoAhead => {
-                    plain.write_all(b"220 2.0.0 Ready to start TLS\r\n")?;
-                    return Ok(Progress::Done(Boundary::Exact));
-                }
-                ServerState::Commands => match self.lines.next(plain)? {
-                    Some(line) => self.react(&line, plain)?,
-                    None => return Ok(Progress::NeedInput),
-                },
-            }
+        self.dialogue
+            .advance(plain, |(), line| Ok(answer(line, self.hello, &self.name)))
+    }
+}
+
+fn answer(line: &[u8], hello: &str, name: &str) -> Step {
+    let (verb, arguments) = split_verb(line);
+    match &verb[..] {
+        b"STARTTLS" if arguments.trim_ascii().is_empty() => Step::go_ahead(GO_AHEAD),
+        // "501 Syntax error (no parameters allowed)" (RFC 3207 section 4)
+        b"STARTTLS" => Step::answer("501 5.5.4 STARTTLS takes no parameter\r\n"),
+        verb if verb == hello.as_bytes() => {
+            let extensions = format!("250-{name}\r\n250-PIPELINING\r\n250 STARTTLS\r\n");
+            Step::answer(extensions)
         }
+        b"HELO" if hello == "EHLO" => Step::answer(format!("250 {name}\r\n")),
+        b"NOOP" | b"RSET" => Step::answer("250 2.0.0 OK\r\n"),
+        b"QUIT" => Step::goodbye("221 2.0.0 Bye\r\n", line),
+        // "530 Must issue a STARTTLS command first" (RFC 3207 section 4)
+        _ => Step::answer("530 5.7.0 Must issue a STARTTLS command first\r\n"),
     }
 }

@@ -1,0 +1,102 @@
+//! Dialogues of whole messages, which most of these protocols are on both sides: say, read, say, until one of the two gives the go-ahead.
+//!
+//! A protocol supplies where its dialogue begins and what follows from which message. The order of saying and reading is made here.
+
+use std::mem;
+
+use starttls_core::{Boundary, Error, Misbehaviour, Plain, Progress, Refusal};
+
+/// Reads the peer's messages out of the plaintext phase, each whole and only once, however it comes in.
+pub(crate) trait ReadMessages {
+    type Message;
+
+    /// The next message, consumed to its last byte and no further; `None` if it is not complete.
+    fn next(&mut self, plain: &mut Plain) -> Result<Option<Self::Message>, Error>;
+}
+
+/// What one side does next. `A` is what it awaits from the peer, where that is not always the same.
+#[derive(Debug)]
+pub(crate) enum Step<A = ()> {
+    /// Reads a message.
+    Await(A),
+    /// Says this, and then reads.
+    Say(Vec<u8>, A),
+    /// The peer has given the go-ahead: TLS begins.
+    Done,
+    /// Gives the go-ahead in these words: TLS begins.
+    GoAhead(Vec<u8>),
+    /// Says this, and the dialogue has failed.
+    Fail(Vec<u8>, Error),
+}
+
+impl<A> Step<A> {
+    pub(crate) fn say(words: impl Into<Vec<u8>>, awaited: A) -> Self {
+        Self::Say(words.into(), awaited)
+    }
+
+    pub(crate) fn go_ahead(words: impl Into<Vec<u8>>) -> Self {
+        Self::GoAhead(words.into())
+    }
+
+    pub(crate) fn fail(words: impl Into<Vec<u8>>, error: impl Into<Error>) -> Self {
+        Self::Fail(words.into(), error.into())
+    }
+
+    /// The answer to a peer that ended the dialogue in the words `said`.
+    pub(crate) fn goodbye(words: impl Into<Vec<u8>>, said: &[u8]) -> Self {
+        Self::fail(words, Misbehaviour::Goodbye(Refusal::new(None, said)))
+    }
+}
+
+impl Step {
+    /// Of a side that awaits the same all the time: a server, its next command.
+    pub(crate) fn answer(words: impl Into<Vec<u8>>) -> Self {
+        Self::say(words, ())
+    }
+}
+
+/// One side of a dialogue.
+#[derive(Debug)]
+pub(crate) struct Dialogue<R, A = ()> {
+    messages: R,
+    next: Step<A>,
+}
+
+impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
+    pub(crate) fn new(messages: R, first: Step<A>) -> Self {
+        Self {
+            messages,
+            next: first,
+        }
+    }
+
+    /// Goes as far as the input allows. `react` tells the step that follows from a message, by what was awaited.
+    pub(crate) fn advance(
+        &mut self,
+        plain: &mut Plain,
+        mut react: impl FnMut(A, &R::Message) -> Result<Step<A>, Error>,
+    ) -> Result<Progress, Error> {
+        loop {
+            match &mut self.next {
+                Step::Await(awaited) => match self.messages.next(plain)? {
+                    Some(message) => self.next = react(*awaited, &message)?,
+                    None => return Ok(Progress::NeedInput),
+                },
+                Step::Say(words, awaited) => {
+                    plain.write_all(words)?;
+                    self.next = Step::Await(*awaited);
+                }
+                Step::Done => return Ok(Progress::Done(Boundary::Exact)),
+                Step::GoAhead(words) => {
+                    plain.write_all(words)?;
+                    return Ok(Progress::Done(Boundary::Exact));
+                }
+                Step::Fail(words, error) => {
+                    // Said once, however often this is asked again.
+                    plain.write_all(&mem::take(words))?;
+                    return Err(error.clone());
+                }
+            }
+        }
+    }
+}
