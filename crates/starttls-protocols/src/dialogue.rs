@@ -22,8 +22,8 @@ pub(crate) enum Step<A = ()> {
     /// Says this, and then reads.
     Say(Vec<u8>, A),
     /// The peer has given the go-ahead: TLS begins.
-    Done,
-    /// Gives the go-ahead in these words: TLS begins.
+    Done(Boundary),
+    /// Gives the go-ahead in these words: TLS begins, and the peer had to wait for them.
     GoAhead(Vec<u8>),
     /// Says this, and the dialogue has failed.
     Fail(Vec<u8>, Error),
@@ -86,7 +86,7 @@ impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
                     plain.write_all(words)?;
                     self.next = Step::Await(*awaited);
                 }
-                Step::Done => return Ok(Progress::Done(Boundary::Exact)),
+                Step::Done(boundary) => return Ok(Progress::Done(*boundary)),
                 Step::GoAhead(words) => {
                     plain.write_all(words)?;
                     return Ok(Progress::Done(Boundary::Exact));

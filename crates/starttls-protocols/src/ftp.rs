@@ -5,7 +5,7 @@
 //! this session. `AUTH SSL`, which is no standard, implies both commands. The way back to plaintext is `CCC` (RFC 4217 section 5).
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Negotiator, Plain, Progress};
+use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, split_verb};
@@ -88,7 +88,7 @@ fn react(awaited: Awaited, reply: &Reply, or_ssl: bool) -> Result<Step<Awaited>,
         // "Service ready in nnn minutes": the greeting is still to come.
         (Awaited::Greeting, 120) => Ok(Step::Await(Awaited::Greeting)),
         (Awaited::Greeting, 220) => Ok(Step::say(AUTH_TLS, Awaited::Answer)),
-        (Awaited::Answer | Awaited::SslAnswer, 234) => Ok(Step::Done),
+        (Awaited::Answer | Awaited::SslAnswer, 234) => Ok(Step::Done(Boundary::Exact)),
         (Awaited::Answer, 500 | 501 | 502 | 504) if or_ssl => {
             Ok(Step::say("AUTH SSL\r\n", Awaited::SslAnswer))
         }

@@ -4,7 +4,7 @@
 //! server forgets nothing, since before TLS it let nothing be said that it could keep.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, malformed, split_verb};
@@ -98,7 +98,9 @@ fn react(awaited: Awaited, message: &Message) -> Result<Step<Awaited>, Error> {
         (Awaited::Capability { .. }, Some(Status::Bad)) if tag == CAPABILITY_TAG => {
             Err(Error::NotOffered)
         }
-        (Awaited::Answer, Some(Status::Ok)) if tag == STARTTLS_TAG => Ok(Step::Done),
+        (Awaited::Answer, Some(Status::Ok)) if tag == STARTTLS_TAG => {
+            Ok(Step::Done(Boundary::Exact))
+        }
         (Awaited::Answer, Some(Status::No | Status::Bad)) if tag == STARTTLS_TAG => {
             Err(Refusal::new(None, rest).into())
         }

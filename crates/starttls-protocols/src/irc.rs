@@ -4,7 +4,7 @@
 //! registration; what was said of capabilities before counts no more.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, has_line_end, malformed};
@@ -74,7 +74,7 @@ fn react(line: &[u8]) -> Result<Step, Error> {
     };
     match &message.command.to_ascii_uppercase()[..] {
         // RPL_STARTTLS
-        b"670" => Ok(Step::Done),
+        b"670" => Ok(Step::Done(Boundary::Exact)),
         // ERR_STARTTLS
         b"691" => Err(said().into()),
         // ERR_UNKNOWNCOMMAND, ERR_NOTREGISTERED: an answer to another command is none to this one. Where 451 names none (RFC 1459 section

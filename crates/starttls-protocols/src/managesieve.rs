@@ -4,7 +4,7 @@
 //! says anything (RFC 5804 section 2.2). What either side learnt before is forgotten.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Misbehaviour, Misuse, Negotiator, Plain, Progress};
+use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{has_line_end, malformed, split_verb};
@@ -80,7 +80,7 @@ fn react(awaited: Awaited, message: &Message) -> Result<Step<Awaited>, Error> {
             Ok(Step::say(STARTTLS, Awaited::Answer))
         }
         (Awaited::Greeting { offered: false }, Response::Ok) => Err(Error::NotOffered),
-        (Awaited::Answer, Response::Ok) => Ok(Step::Done),
+        (Awaited::Answer, Response::Ok) => Ok(Step::Done(Boundary::Exact)),
         (Awaited::Answer, Response::No) => Err(message.refusal().into()),
         _ => Err(message.unexpected()),
     }

@@ -4,7 +4,7 @@
 //! After TLS there is no second greeting. The master says `cap` again, if it had.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, has_line_end, malformed, split_verb};
@@ -72,7 +72,7 @@ fn react(awaited: Awaited, line: &[u8]) -> Result<Step<Awaited>, Error> {
     match (awaited, line) {
         (Awaited::Greeting, line) if is_greeting(line) => Ok(Step::say(STARTTLS, Awaited::Answer)),
         (Awaited::Greeting, line) => Err(malformed("greeting", line)),
-        (Awaited::Answer, b"TLS OK") => Ok(Step::Done),
+        (Awaited::Answer, b"TLS OK") => Ok(Step::Done(Boundary::Exact)),
         // A comment is how a node says what is wrong: it does not know the command.
         (Awaited::Answer, b"TLS MAYBE" | [b'#', ..]) => Err(Refusal::new(None, line).into()),
         _ => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),

@@ -3,7 +3,7 @@
 //! After TLS there is no second greeting. Both sides forget what was said, the client asks for CAPABILITIES again (RFC 4642 section 2.2.2).
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Negotiator, Plain, Progress};
+use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, split_verb};
@@ -90,7 +90,7 @@ fn react(awaited: Awaited, line: &[u8]) -> Result<Step<Awaited>, Error> {
         (Awaited::Greeting, 502) => Err(reply.goodbye()),
         (Awaited::Capabilities, 101) => Ok(Step::Await(Awaited::List { offered: false })),
         (Awaited::Capabilities, 500) => Ok(Step::say(STARTTLS, Awaited::Answer)),
-        (Awaited::Answer, 382) => Ok(Step::Done),
+        (Awaited::Answer, 382) => Ok(Step::Done(Boundary::Exact)),
         (Awaited::Answer, 401..=599) => Err(reply.refusal().into()),
         _ => Err(reply.unexpected()),
     }

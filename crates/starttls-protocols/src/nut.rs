@@ -4,7 +4,7 @@
 //! them only now.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, split_verb};
@@ -51,7 +51,7 @@ impl Negotiator for Client {
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         self.dialogue.advance(plain, |(), line| match &line[..] {
-            b"OK STARTTLS" => Ok(Step::Done),
+            b"OK STARTTLS" => Ok(Step::Done(Boundary::Exact)),
             // FEATURE-NOT-SUPPORTED, FEATURE-NOT-CONFIGURED, UNKNOWN-COMMAND, ...
             [b'E', b'R', b'R', b' ', error @ ..] => Err(Refusal::new(None, error).into()),
             _ => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),

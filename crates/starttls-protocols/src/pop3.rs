@@ -4,7 +4,7 @@
 //! timestamp of the first greeting with them.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, malformed, split_verb};
@@ -87,7 +87,7 @@ fn react(awaited: Awaited, line: &[u8]) -> Result<Step<Awaited>, Error> {
         (Awaited::Greeting, false) => Err(Misbehaviour::Goodbye(Refusal::new(None, text)).into()),
         (Awaited::Capa, true) => Ok(Step::Await(Awaited::List { offered: false })),
         (Awaited::Capa, false) => Ok(Step::say(STLS, Awaited::Answer)),
-        (Awaited::Answer, true) => Ok(Step::Done),
+        (Awaited::Answer, true) => Ok(Step::Done(Boundary::Exact)),
         (Awaited::Answer, false) => Err(Refusal::new(None, text).into()),
         _ => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),
     }

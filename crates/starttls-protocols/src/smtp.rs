@@ -3,7 +3,7 @@
 //! After TLS both sides forget what was said: the client sends EHLO again (RFC 3207 section 4.2).
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Error, Misuse, Negotiator, Plain, Progress};
+use starttls_core::{Boundary, Error, Misuse, Negotiator, Plain, Progress};
 
 use crate::dialogue::{Dialogue, Step};
 use crate::line::{LineEnd, Lines, has_line_end, split_verb};
@@ -83,7 +83,7 @@ fn react(awaited: Awaited, reply: &Reply, hello: &str) -> Result<Step<Awaited>, 
         (Awaited::Hello, 250) => Err(Error::NotOffered),
         // A server that does not know EHLO has no extensions.
         (Awaited::Hello, 500 | 502) => Err(Error::NotOffered),
-        (Awaited::Answer, 220) => Ok(Step::Done),
+        (Awaited::Answer, 220) => Ok(Step::Done(Boundary::Exact)),
         // Only 4xx and 5xx are refusals; a 250 to STARTTLS means that the two sides do not speak of the same thing.
         (Awaited::Answer, 400..=599) => Err(reply.refusal().into()),
         _ => Err(reply.unexpected()),

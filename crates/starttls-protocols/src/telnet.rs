@@ -12,9 +12,10 @@
 
 use std::mem;
 
-use rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
+use starttls_core::rustls::{ClientConnection, ServerConnection};
+use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
+use crate::dialogue::{Dialogue, ReadMessages, Step};
 use crate::line::{malformed, refuse_tls_record};
 
 const IAC: u8 = 255;
@@ -52,56 +53,31 @@ const MAX_COMMANDS: usize = 512;
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    commands: Commands,
-    state: ClientState,
+    dialogue: Dialogue<Commands, Awaited>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ClientState {
-    Demand,
-    Agree,
+enum Awaited {
+    /// `DO START_TLS` of the server, `WILL START_TLS` of the client.
+    StartTls,
     Follows,
 }
 
 impl Client {
     /// Telnet from the first byte on.
     pub fn new() -> Self {
-        Self::starting(ClientState::Demand)
+        Self::starting(Step::Await(Awaited::StartTls))
     }
 
     /// The caller has just consumed `DO START_TLS` and has not answered it.
     pub fn at_command() -> Self {
-        Self::starting(ClientState::Agree)
+        Self::starting(agreement())
     }
 
-    fn starting(state: ClientState) -> Self {
+    fn starting(first: Step<Awaited>) -> Self {
         Self {
-            commands: Commands::new(),
-            state,
+            dialogue: Dialogue::new(Commands::new(), first),
         }
-    }
-
-    fn react(&mut self, command: &Command, plain: &mut Plain) -> Result<Option<Progress>, Error> {
-        match (self.state, command) {
-            (ClientState::Demand, Command::Negotiation(DO, START_TLS)) => {
-                self.state = ClientState::Agree;
-            }
-            // Said twice.
-            (_, Command::Negotiation(DO, START_TLS)) => {}
-            (_, Command::Negotiation(DONT | WONT, START_TLS)) => {
-                return Err(command.refusal().into());
-            }
-            (ClientState::Demand, Command::Negotiation(verb, option)) if *option != START_TLS => {
-                refuse(*verb, *option, plain)?;
-            }
-            (ClientState::Demand, Command::Data(_)) => return Err(Error::NotOffered),
-            (ClientState::Follows, Command::Subnegotiation(START_TLS, words)) if words == &[1] => {
-                return Ok(Some(Progress::Done(Boundary::Exact)));
-            }
-            (_, command) if command.is_irrelevant() => {}
-            _ => return Err(command.unexpected()),
-        }
-        Ok(None)
     }
 }
 
@@ -115,78 +91,56 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            if let ClientState::Agree = self.state {
-                plain.write_all(&[IAC, WILL, START_TLS])?;
-                plain.write_all(FOLLOWS)?;
-                self.state = ClientState::Follows;
-            }
-            let Some(command) = self.commands.next(plain)? else {
-                return Ok(Progress::NeedInput);
-            };
-            if let Some(progress) = self.react(&command, plain)? {
-                return Ok(progress);
-            }
+        self.dialogue.advance(plain, react)
+    }
+}
+
+fn agreement() -> Step<Awaited> {
+    Step::say(
+        [&[IAC, WILL, START_TLS], FOLLOWS].concat(),
+        Awaited::Follows,
+    )
+}
+
+fn react(awaited: Awaited, command: &Command) -> Result<Step<Awaited>, Error> {
+    match (awaited, command) {
+        (Awaited::StartTls, Command::Negotiation(DO, START_TLS)) => Ok(agreement()),
+        // Said twice.
+        (_, Command::Negotiation(DO, START_TLS)) => Ok(Step::Await(awaited)),
+        (_, Command::Negotiation(DONT | WONT, START_TLS)) => Err(command.refusal().into()),
+        (Awaited::StartTls, Command::Negotiation(verb, option)) if *option != START_TLS => {
+            Ok(Step::say(refusal(*verb, *option), awaited))
         }
+        (Awaited::StartTls, Command::Data(_)) => Err(Error::NotOffered),
+        (Awaited::Follows, Command::Subnegotiation(START_TLS, words)) if words == &[1] => {
+            Ok(Step::Done(Boundary::Exact))
+        }
+        (_, command) if command.is_irrelevant() => Ok(Step::Await(awaited)),
+        _ => Err(command.unexpected()),
     }
 }
 
 /// The server's part: `DO START_TLS`, and nothing else until the client's `FOLLOWS`.
 #[derive(Debug)]
 pub struct Server {
-    commands: Commands,
-    state: ServerState,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum ServerState {
-    Demand,
-    Answer,
-    GoAhead,
-    Follows,
+    dialogue: Dialogue<Commands, Awaited>,
 }
 
 impl Server {
     /// Telnet from the first byte on.
     pub fn new() -> Self {
-        Self::starting(ServerState::Demand)
+        Self::starting(Step::say([IAC, DO, START_TLS], Awaited::StartTls))
     }
 
     /// The caller has said `DO START_TLS` and has just consumed the client's `WILL START_TLS`.
     pub fn at_command() -> Self {
-        Self::starting(ServerState::GoAhead)
+        Self::starting(Step::say(FOLLOWS, Awaited::Follows))
     }
 
-    fn starting(state: ServerState) -> Self {
+    fn starting(first: Step<Awaited>) -> Self {
         Self {
-            commands: Commands::new(),
-            state,
+            dialogue: Dialogue::new(Commands::new(), first),
         }
-    }
-
-    fn react(&mut self, command: &Command, plain: &mut Plain) -> Result<Option<Progress>, Error> {
-        match (self.state, command) {
-            (ServerState::Answer, Command::Negotiation(WILL, START_TLS)) => {
-                self.state = ServerState::GoAhead;
-            }
-            // Said twice.
-            (_, Command::Negotiation(WILL, START_TLS)) => {}
-            (_, Command::Negotiation(WONT | DONT, START_TLS)) => {
-                if let ServerState::Answer = self.state {
-                    plain.write_all(b"This server requires START_TLS.\r\n")?;
-                }
-                return Err(command.refusal().into());
-            }
-            (ServerState::Answer, Command::Negotiation(verb, option)) if *option != START_TLS => {
-                refuse(*verb, *option, plain)?;
-            }
-            (ServerState::Follows, Command::Subnegotiation(START_TLS, words)) if words == &[1] => {
-                return Ok(Some(Progress::Done(Boundary::Pipelined)));
-            }
-            (_, command) if command.is_irrelevant() => {}
-            _ => return Err(command.unexpected()),
-        }
-        Ok(None)
     }
 }
 
@@ -200,35 +154,39 @@ impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            match self.state {
-                ServerState::Demand => {
-                    plain.write_all(&[IAC, DO, START_TLS])?;
-                    self.state = ServerState::Answer;
-                }
-                ServerState::GoAhead => {
-                    plain.write_all(FOLLOWS)?;
-                    self.state = ServerState::Follows;
-                }
-                ServerState::Answer | ServerState::Follows => {
-                    let Some(command) = self.commands.next(plain)? else {
-                        return Ok(Progress::NeedInput);
-                    };
-                    if let Some(progress) = self.react(&command, plain)? {
-                        return Ok(progress);
-                    }
-                }
-            }
+        self.dialogue.advance(plain, answer)
+    }
+}
+
+fn answer(awaited: Awaited, command: &Command) -> Result<Step<Awaited>, Error> {
+    match (awaited, command) {
+        (Awaited::StartTls, Command::Negotiation(WILL, START_TLS)) => {
+            Ok(Step::say(FOLLOWS, Awaited::Follows))
         }
+        // Said twice.
+        (_, Command::Negotiation(WILL, START_TLS)) => Ok(Step::Await(awaited)),
+        (Awaited::StartTls, Command::Negotiation(WONT | DONT, START_TLS)) => Ok(Step::fail(
+            "This server requires START_TLS.\r\n",
+            command.refusal(),
+        )),
+        (_, Command::Negotiation(WONT | DONT, START_TLS)) => Err(command.refusal().into()),
+        (Awaited::StartTls, Command::Negotiation(verb, option)) if *option != START_TLS => {
+            Ok(Step::say(refusal(*verb, *option), awaited))
+        }
+        (Awaited::Follows, Command::Subnegotiation(START_TLS, words)) if words == &[1] => {
+            Ok(Step::Done(Boundary::Pipelined))
+        }
+        (_, command) if command.is_irrelevant() => Ok(Step::Await(awaited)),
+        _ => Err(command.unexpected()),
     }
 }
 
 /// "I won't" and "don't" are the answers to what is not wanted; a refusal is not answered (RFC 854, the rules of negotiation).
-fn refuse(verb: u8, option: u8, plain: &mut Plain) -> Result<(), Error> {
+fn refusal(verb: u8, option: u8) -> Vec<u8> {
     match verb {
-        DO => plain.write_all(&[IAC, WONT, option]),
-        WILL => plain.write_all(&[IAC, DONT, option]),
-        _ => Ok(()),
+        DO => vec![IAC, WONT, option],
+        WILL => vec![IAC, DONT, option],
+        _ => Vec::new(),
     }
 }
 
@@ -295,8 +253,11 @@ impl Commands {
             count: 0,
         }
     }
+}
 
-    /// The next command, consumed; `None` if it is not complete.
+impl ReadMessages for Commands {
+    type Message = Command;
+
     fn next(&mut self, plain: &mut Plain) -> Result<Option<Command>, Error> {
         loop {
             let unread = plain.peek();
