@@ -13,7 +13,7 @@
 # users may enter, shorter than ~70 characters (unix socket paths). PEERS_LEAF=rsa serves the RSA leaf instead.
 # PEERS_BASE (21000) moves every port; PEERS_HOME holds what `install` unpacks. PEERS_TLS=off starts a server that has no
 # TLS on the same port, to see what it says to those who ask for it.
-# Logins: test / secret everywhere (postgres and mariadb too); LDAP cn=admin,dc=example,dc=com / secret.
+# Logins: test / secret everywhere (postgres and mariadb too; mariadb has open / nothing besides); LDAP cn=admin,dc=example,dc=com / secret.
 set -uo pipefail; ulimit -c 0        # inspircd dumps core whenever it is stopped
 HOME_=${PEERS_HOME:-/tmp/starttls-peers/opt}
 BASE=${PEERS_BASE:-21000}
@@ -220,10 +220,11 @@ start_mariadb() {
   chown mysql "$D"
   mariadb-install-db --no-defaults --user=mysql --datadir="$D/data" --auth-root-authentication-method=normal \
     --skip-test-db --skip-log-bin --innodb-flush-log-at-trx-commit=0 >"$D/install.log" 2>&1 || return 1
-  printf "CREATE USER test@'%%' IDENTIFIED BY 'secret';\nGRANT ALL ON *.* TO test@'%%';\n" >"$D/init.sql"
+  printf "CREATE USER test@'%%' IDENTIFIED BY 'secret';\nGRANT ALL ON *.* TO test@'%%';\nCREATE USER open@'%%';\n" >"$D/init.sql"
   launch mariadbd --no-defaults --user=mysql --datadir="$D/data" --socket="$D/sock" --pid-file="$D/mariadb.pid" \
     --bind-address=127.0.0.1 --port="$(port mariadb)" --skip-name-resolve --max-connect-errors=1000000 \
-    --require-secure-transport=$(if_tls ON OFF) --$(if_tls ssl skip-ssl) --ssl-ca="$DIR/ca.pem" --ssl-cert="$CERT" --ssl-key="$KEY" --init-file="$D/init.sql"
+    --init-file="$D/init.sql" --require-secure-transport=$(if_tls ON OFF) \
+    $(if_tls "--ssl-ca=$DIR/ca.pem --ssl-cert=$CERT --ssl-key=$KEY" --skip-ssl)
 }
 start_vsftpd() {
   mkdir -p "$D/root" "$D/empty"; echo hello >"$D/root/hello.txt"

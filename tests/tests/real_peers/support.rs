@@ -1,10 +1,11 @@
 //! Programs on both sides: where they are, how to run them, and what to trust.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,24 @@ pub(crate) fn script(name: &str) -> Command {
         )
         .env("PYTHONUNBUFFERED", "1");
     command
+}
+
+/// The same with the packages that `peers.sh` has installed for it.
+pub(crate) fn peers_python(name: &str) -> Command {
+    let home = std::env::var("PEERS_HOME").unwrap_or("/tmp/starttls-peers/opt".to_owned());
+    let mut command = Command::new(format!("{home}/venv/bin/python"));
+    command.arg(
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("peers/python")
+            .join(name),
+    );
+    command
+}
+
+/// A port on which nobody listens.
+pub(crate) fn unused_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
 }
 
 /// A server that runs until this is dropped.
@@ -125,14 +144,28 @@ pub(crate) struct Second {
     name: &'static str,
 }
 
+/// The names of those that run.
+static RUNNING: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+/// Something was taken out of [`RUNNING`].
+static STOPPED: Condvar = Condvar::new();
+
 impl Second {
-    /// Starts it. Only one of a name can run at a time.
+    /// Starts it, when no other test has one of this name.
     pub(crate) fn start(name: &'static str, settings: &[(&str, &str)]) -> Self {
+        let running = RUNNING.lock().unwrap();
+        let (mut running, waited) = STOPPED
+            .wait_timeout_while(running, PATIENCE, |running| running.contains(name))
+            .unwrap();
+        assert!(!waited.timed_out(), "a test does not let go of {name}");
+        running.insert(name);
+        drop(running);
+        // From here on it is stopped, also when starting fails.
+        let second = Self { name };
         must_say(
             Self::peers("start", name).envs(settings.iter().copied()),
             &["started"],
         );
-        Self { name }
+        second
     }
 
     /// Starts a server that has no TLS.
@@ -166,6 +199,8 @@ impl Second {
 impl Drop for Second {
     fn drop(&mut self) {
         let (good, said) = run(&mut Self::peers("stop", self.name));
+        RUNNING.lock().unwrap().remove(self.name);
+        STOPPED.notify_all();
         if !good && !thread::panicking() {
             panic!("{}: {said}", self.name);
         }

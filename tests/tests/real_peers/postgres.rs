@@ -1,0 +1,66 @@
+//! A real PostgreSQL server, and psql against ours.
+
+use std::process::Command;
+
+use starttls_protocols::postgres;
+
+use crate::inside::{declined, inside, is_verified_in_each_version, refused_with};
+use crate::support::{Second, Server, file, must_fail, must_say, port};
+
+const POSTGRES: u16 = 432;
+
+#[tokio::test]
+async fn postgres_with_each_version() {
+    is_verified_in_each_version(port(POSTGRES), postgres::Client::new).await;
+}
+
+#[tokio::test]
+async fn postgres_and_the_beginning_of_a_login_inside() {
+    for client in [postgres::Client::new(), postgres::Client::at_command()] {
+        let mut tls = inside(port(POSTGRES), client).await;
+        let parameters = b"\0\x03\0\0user\0test\0database\0postgres\0\0";
+        let length = u32::try_from(parameters.len() + 4).unwrap().to_be_bytes();
+        tls.send(&[&length[..], parameters].concat()).await;
+        // AuthenticationSASL: over TLS also with channel binding.
+        assert_eq!(tls.bytes(1).await, b"R");
+        let length = u32::from_be_bytes(tls.bytes(4).await.try_into().unwrap());
+        let request = tls.bytes(length as usize - 4).await;
+        assert_eq!(request, b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0");
+    }
+}
+
+#[tokio::test]
+async fn postgres_without_tls_is_refused() {
+    let second = Second::without_tls("postgres");
+    let reason = declined(second.port(POSTGRES), postgres::Client::new()).await;
+    assert!(refused_with(&reason, None, "N"), "{reason:?}");
+}
+
+fn psql(port: u16, more: &str) -> Command {
+    let mut psql = Command::new("psql");
+    psql.arg(format!(
+        "hostaddr=127.0.0.1 port={port} user=test password=secret dbname=postgres connect_timeout=30 \
+         sslmode=verify-full sslrootcert={} {more}",
+        file("ca.pem").display(),
+    ))
+    .args(["-Atc", "select 1"]);
+    psql
+}
+
+#[test]
+fn psql_to_our_server() {
+    let server = Server::of("postgres", &[]);
+    let said = must_say(&mut psql(server.port, "host=localhost"), &[]);
+    assert_eq!(said, "1\n");
+    must_say(
+        &mut psql(
+            server.port,
+            "host=localhost ssl_max_protocol_version=TLSv1.2",
+        ),
+        &["1"],
+    );
+    must_fail(
+        &mut psql(server.port, "host=other.example"),
+        "does not match host name",
+    );
+}
