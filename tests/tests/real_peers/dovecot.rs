@@ -1,10 +1,12 @@
 //! A real dovecot: IMAP, POP3, LMTP, ManageSieve and submission.
 
 use starttls_core::Error;
-use starttls_protocols::{imap, managesieve, pop3, smtp};
+use starttls_protocols::tunnel::Tunnel;
+use starttls_protocols::{imap, managesieve, pop3, proxy, smtp};
+use tokio::io::AsyncBufReadExt;
 
 use crate::inside::{
-    declined, declined_on, greeted, inside, is_verified_in_each_version, refused_with,
+    connect, declined, declined_on, greeted, inside, is_verified_in_each_version, refused_with,
 };
 use crate::support::{Second, port};
 
@@ -41,6 +43,25 @@ async fn imap_and_a_login_inside() {
         assert!(!answer.contains("STARTTLS"));
     }
     tls.ends().await;
+}
+
+#[tokio::test]
+async fn imap_behind_a_proxy_header() {
+    let source = "192.0.2.9:9999".parse().unwrap();
+    let destination = "192.0.2.1:143".parse().unwrap();
+    for version in [proxy::Writer::v1, proxy::Writer::v2] {
+        let header = || version(source, destination);
+        // It takes a connection from this machine for secure, and this one not any more.
+        let negotiated = connect(port(144)).await.negotiate(header()).await.unwrap();
+        let mut greeting = String::new();
+        let mut plain = negotiated.into_plain();
+        plain.read_line(&mut greeting).await.unwrap();
+        assert!(greeting.contains("LOGINDISABLED"), "{greeting}");
+
+        let mut tls = inside(port(144), header().then(imap::Client::new())).await;
+        tls.say("a LOGIN test secret").await;
+        tls.lines(|line| line.starts_with("a OK")).await;
+    }
 }
 
 #[tokio::test]

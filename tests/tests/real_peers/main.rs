@@ -5,10 +5,13 @@
 mod curl;
 mod dovecot;
 mod gnutls;
+mod gvnc;
 mod haproxy;
 mod inside;
 mod inspircd;
 mod jetblack;
+mod lftp;
+mod libnbd;
 mod mariadb;
 mod microsocks;
 mod nbdkit;

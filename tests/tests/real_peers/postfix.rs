@@ -1,7 +1,8 @@
 //! A real postfix: the library and the `smtp_client` example.
 
 use starttls_core::rustls::{CertificateError, ClientConnection, Error as TlsError};
-use starttls_protocols::smtp;
+use starttls_protocols::tunnel::Tunnel;
+use starttls_protocols::{proxy, smtp};
 use starttls_tokio::core::Error as CoreError;
 use starttls_tokio::{Error, TlsStream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
@@ -11,7 +12,7 @@ use crate::inside::{
     connect, declined, declined_on, inside, is_verified_in_each_version, refused_with,
 };
 use crate::support::{
-    ANY, Second, client_config_of_2100, connection, example, file, must_fail, must_say, port,
+    ANY, Second, client_config_of_2100, connection, example, file, must_fail, must_say, port, until,
 };
 
 fn smtp() -> smtp::Client {
@@ -63,6 +64,30 @@ async fn smtp_without_tls_is_not_offered_and_refused() {
     }
     let reason = declined_on(plain, smtp::Client::at_command()).await;
     assert!(refused_with(&reason, 502, "not implemented"), "{reason:?}");
+}
+
+#[tokio::test]
+async fn smtp_behind_a_proxy_header() {
+    let destination = "192.0.2.1:25".parse().unwrap();
+    for (source, header) in [
+        (
+            "192.0.2.21",
+            proxy::Writer::v1("192.0.2.21:9999".parse().unwrap(), destination),
+        ),
+        (
+            "192.0.2.22",
+            proxy::Writer::v2("192.0.2.22:9999".parse().unwrap(), destination),
+        ),
+    ] {
+        let mut tls = inside(port(26), header.then(smtp())).await;
+        assert!(tls.ask("EHLO localhost").await.contains("PIPELINING"));
+        assert!(tls.ask("QUIT").await.starts_with("221"));
+        let logged = format!(" connect from unknown[{source}]");
+        until(|| {
+            let log = std::fs::read_to_string(file("postfix/maillog")).unwrap_or_default();
+            log.contains(&logged)
+        });
+    }
 }
 
 fn certificate_error(error: Error) -> CertificateError {

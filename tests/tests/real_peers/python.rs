@@ -1,4 +1,5 @@
-//! CPython's asyncio, `StreamWriter.start_tls`, as server and as client of the PING / PONG dialogue with a go-ahead line.
+//! CPython: asyncio's `StreamWriter.start_tls` as server and as client of the PING / PONG dialogue with a go-ahead line, and the clients of its
+//! standard library.
 
 use std::process::Command;
 
@@ -113,4 +114,62 @@ fn the_name_must_be_right_on_both_sides() {
         &mut asyncio_client(server.port, &["--server-hostname", "other.example"]),
         "CERTIFICATE_VERIFY_FAILED",
     );
+}
+
+/// The client of this protocol does all of it with each version, and refuses a server that is not in its certificate.
+fn standard_client(protocol: &str, does: &[&str]) -> Server {
+    let server = Server::of(protocol, &[]);
+    for version in ["1.2", "1.3"] {
+        let version_said = format!("TLSv{version}");
+        let all = [&[&version_said[..]], does].concat();
+        must_say(
+            client_of(protocol, server.port).args(["--tls-max", version]),
+            &all,
+        );
+    }
+    let elsewhere = Server::of(protocol, &["--listen", "127.0.0.2:0"]);
+    must_fail(
+        client_of(protocol, elsewhere.port).args(["--host", "127.0.0.2"]),
+        "CERTIFICATE_VERIFY_FAILED",
+    );
+    server
+}
+
+fn client_of(protocol: &str, port: u16) -> Command {
+    let mut client = script("standard_clients.py");
+    client
+        .args([protocol, "--port", &port.to_string(), "--cafile"])
+        .arg(file("ca.pem"));
+    client
+}
+
+#[test]
+fn smtplib() {
+    standard_client("smtp", &["pipelining", "refused: {}"]);
+}
+
+#[test]
+fn smtplib_with_lmtp() {
+    standard_client("lmtp", &["pipelining", "refused: {}"]);
+}
+
+#[test]
+fn imaplib() {
+    standard_client("imap", &["('IMAP4REV1', 'AUTH=PLAIN')", "('OK', [b'0'])"]);
+}
+
+#[test]
+fn poplib() {
+    standard_client("pop3", &["'UIDL'", "(0, 0)"]);
+}
+
+#[test]
+fn nntplib() {
+    standard_client("nntp", &["'READER'", "local.test"]);
+}
+
+#[test]
+fn ftplib_and_back_to_plaintext() {
+    let server = standard_client("ftp", &["['hello.txt']", "TLS: None /", "b'hello\\n'"]);
+    server.says("plaintext again");
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use starttls_protocols::ldap;
+use tokio::io::AsyncReadExt;
 
 use crate::inside::{Inside, declined, inside, is_verified_in_each_version, refused_with};
 use crate::support::{Second, Server, file, must_fail, must_say, peers_python, port};
@@ -71,6 +72,15 @@ async fn ldap_and_a_search_inside() {
     // unbindRequest, a NULL
     tls.send(&message(5, 0x42, b"")).await;
     tls.ends().await;
+}
+
+/// RFC 4511 section 4.14.3 lets a server go on in plaintext or close: this one answers with close_notify and closes.
+#[tokio::test]
+async fn ldap_ends_when_tls_is_closed() {
+    let mut tls = inside(port(LDAP), ldap::Client::new()).await;
+    search(&mut tls, 2).await;
+    let mut plain = tls.tls.stop_tls().await.unwrap();
+    assert_eq!(plain.read(&mut [0; 10]).await.unwrap(), 0);
 }
 
 #[tokio::test]

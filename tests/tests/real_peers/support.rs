@@ -63,6 +63,23 @@ pub(crate) fn peers_python(name: &str) -> Command {
     command
 }
 
+/// Waits for something that a program does in its own time.
+pub(crate) fn until(it_is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !it_is_so() {
+        assert!(start.elapsed() < PATIENCE, "it does not come about");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The peers' authority in a folder as NBD clients want it.
+pub(crate) fn client_files() -> PathBuf {
+    let folder = file("nbd-client");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::copy(file("ca.pem"), folder.join("ca-cert.pem")).expect("a copy");
+    folder
+}
+
 /// A port on which nobody listens.
 pub(crate) fn unused_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

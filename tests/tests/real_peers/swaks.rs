@@ -23,3 +23,17 @@ fn mail_to_smtp_server() {
         &["TLS started with cipher", "250 taken", "~> QUIT"],
     );
 }
+
+#[test]
+fn lmtp() {
+    let server = Server::of("lmtp", &[]);
+    must_say(
+        Command::new("swaks")
+            .args(["--server", "localhost", "--port", &server.port.to_string()])
+            .args(["--protocol", "LMTP", "--tls", "--tls-verify"])
+            .args(["--from", "a@localhost", "--to", "b@localhost,c@localhost"])
+            .arg("--tls-ca-path")
+            .arg(file("ca.pem")),
+        &["TLS started with cipher", "250 2.0.0 taken", "~> QUIT"],
+    );
+}
