@@ -17,7 +17,7 @@ pub(crate) async fn postgres(tls: &mut Tls) -> Result<()> {
     let start = [
         // AuthenticationOk
         message(b'R', &[0; 4]),
-        message(b'S', b"server_version\015.0\0"),
+        message(b'S', b"server_version\x0015.0\0"),
         message(b'S', b"client_encoding\0UTF8\0"),
         message(b'K', &[0; 8]),
         ready.clone(),

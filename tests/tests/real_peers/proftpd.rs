@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
 use crate::inside::ftp::{lists_and_fetches, logged_in};
 use crate::inside::{declined, is_verified_in_each_version, refused_with};
-use crate::support::{Second, client_config, port};
+use crate::support::{Second, client_config, example, file, must_say, port};
 
 const FTP: u16 = 22;
 
@@ -43,6 +43,16 @@ async fn ftp_back_to_plaintext_with_ccc() {
             assert!(line.starts_with(code), "{line}");
         }
     }
+}
+
+#[test]
+fn ftp_ccc_example() {
+    must_say(
+        example("ftp_ccc")
+            .args([&format!("127.0.0.1:{}", port(FTP)), "--ca"])
+            .arg(file("ca.pem")),
+        &["TLS is up", "CCC -> 200", "plaintext again", "QUIT -> 221"],
+    );
 }
 
 #[tokio::test]

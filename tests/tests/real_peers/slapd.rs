@@ -6,7 +6,7 @@ use starttls_protocols::ldap;
 use tokio::io::AsyncReadExt;
 
 use crate::inside::{Inside, declined, inside, is_verified_in_each_version, refused_with};
-use crate::support::{Second, Server, file, must_fail, must_say, peers_python, port};
+use crate::support::{Second, Server, example, file, must_fail, must_say, peers_python, port};
 
 const LDAP: u16 = 389;
 
@@ -81,6 +81,20 @@ async fn ldap_ends_when_tls_is_closed() {
     search(&mut tls, 2).await;
     let mut plain = tls.tls.stop_tls().await.unwrap();
     assert_eq!(plain.read(&mut [0; 10]).await.unwrap(), 0);
+}
+
+#[test]
+fn ldap_closure_example() {
+    must_say(
+        example("ldap_closure")
+            .args([&format!("127.0.0.1:{}", port(LDAP)), "--ca"])
+            .arg(file("ca.pem")),
+        &[
+            "message 2: an entry",
+            "TLS is closed",
+            "the server has closed the connection too",
+        ],
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use starttls_protocols::ftp;
 
 use crate::inside::ftp::{lists_and_fetches, logged_in};
 use crate::inside::{declined, is_verified_in_each_version, refused_with};
-use crate::support::{Second, client_config, port};
+use crate::support::{Second, client_config, example, file, must_fail, port};
 
 const FTP: u16 = 21;
 
@@ -25,6 +25,16 @@ async fn ftp_and_files_inside() {
         assert!(tls.ask("QUIT").await.starts_with("221"));
         tls.ends().await;
     }
+}
+
+#[test]
+fn ftp_ccc_example_is_told_that_there_is_none() {
+    must_fail(
+        example("ftp_ccc")
+            .args([&format!("127.0.0.1:{}", port(FTP)), "--ca"])
+            .arg(file("ca.pem")),
+        "CCC -> 500",
+    );
 }
 
 #[tokio::test]
