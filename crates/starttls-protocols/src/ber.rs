@@ -4,10 +4,10 @@
 //! opinion on where a message ends, which here is where TLS begins. What is left are the two functions of this file; the usual crates would
 //! bring a dozen others for them.
 
-use starttls_core::{Error, Misbehaviour, Plain};
+use starttls_core::{Error, Plain};
 
 use crate::fields::{Fields, take};
-use crate::line::{malformed, refuse_tls_record};
+use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 /// SEQUENCE.
 pub(crate) const SEQUENCE: u8 = 0x30;
@@ -36,8 +36,7 @@ pub(crate) fn next_sequence(plain: &mut Plain, limit: usize) -> Result<Option<Ve
         Length::Definite(length) => length,
     };
     if length > limit {
-        let what = "message";
-        return Err(Misbehaviour::TooLong { what, limit }.into());
+        return Err(too_long("message", limit));
     }
     let header = unread.len().saturating_sub(fields.rest().len());
     let Some(mut message) = take(plain, header.saturating_add(length)) else {
@@ -118,6 +117,8 @@ fn length(fields: &mut Fields<'_>) -> Length {
 
 #[cfg(test)]
 mod tests {
+    use starttls_core::Misbehaviour;
+
     use super::*;
 
     fn message(bytes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
@@ -140,9 +141,8 @@ mod tests {
             message(b"\x30\x85\0\0\0\0\x01"),
             Err(malformed("length", &[0x85]))
         );
-        let what = "message";
-        let too_long = Misbehaviour::TooLong { what, limit: 100 };
-        assert_eq!(message(b"\x30\x84\xff\xff\xff\xff"), Err(too_long.into()));
+        let too_long = too_long("message", 100);
+        assert_eq!(message(b"\x30\x84\xff\xff\xff\xff"), Err(too_long));
         assert_eq!(message(b"\x30\x84\0\0"), Ok(None));
         assert_eq!(message(b"\x16\x03"), Err(Misbehaviour::TlsTooEarly.into()));
         assert_eq!(message(b"+OK"), Err(malformed("message", b"+")));

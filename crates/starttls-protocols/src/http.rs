@@ -5,7 +5,8 @@ use httparse::{EMPTY_HEADER, Header, Status};
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
 use crate::dialogue::ReadMessages;
-use crate::line::{LineEnd, Lines, malformed};
+use crate::line::{LineEnd, Lines};
+use crate::misbehaviour::{malformed, too_long};
 
 /// The longest head, as Apache and nginx limit a line of it. A proxy's answer has 40 to 600 bytes.
 const MAX_HEAD: usize = 8 * 1024;
@@ -137,9 +138,7 @@ impl Heads {
                 return Err(malformed("HTTP head", b"\r\n"));
             }
             if self.head.len().saturating_add(line.len()) > MAX_HEAD {
-                let what = "HTTP head";
-                let limit = MAX_HEAD;
-                return Err(Misbehaviour::TooLong { what, limit }.into());
+                return Err(too_long("HTTP head", MAX_HEAD));
             }
             self.head.extend(&line);
             self.head.extend(b"\r\n");
@@ -155,11 +154,7 @@ impl Heads {
 fn check(parsed: httparse::Result<usize>, head: &[u8]) -> Result<(), Error> {
     match parsed {
         Ok(Status::Complete(length)) if length == head.len() => Ok(()),
-        Err(httparse::Error::TooManyHeaders) => Err(Misbehaviour::TooLong {
-            what: "headers",
-            limit: MAX_HEADERS,
-        }
-        .into()),
+        Err(httparse::Error::TooManyHeaders) => Err(too_long("headers", MAX_HEADERS)),
         _ => Err(malformed_head(head)),
     }
 }
@@ -221,9 +216,8 @@ mod tests {
             Err(Error::Misbehaved(Misbehaviour::TooLong { .. }))
         ));
         let many = ["HTTP/1.1 200 OK\r\n", &"X: a\r\n".repeat(65), "\r\n"].concat();
-        let what = "headers";
-        let too_many = Misbehaviour::TooLong { what, limit: 64 };
-        assert_eq!(response(many.as_bytes()).map(|_| ()), Err(too_many.into()));
+        let too_many = too_long("headers", 64);
+        assert_eq!(response(many.as_bytes()).map(|_| ()), Err(too_many));
     }
 
     #[test]

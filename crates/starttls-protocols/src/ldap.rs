@@ -10,7 +10,7 @@ use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, 
 
 use crate::ber::{self, ENUMERATED, INTEGER, OCTET_STRING, SEQUENCE};
 use crate::fields::Fields;
-use crate::line::malformed;
+use crate::misbehaviour::malformed;
 
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 const NOTICE_OF_DISCONNECTION: &[u8] = b"1.3.6.1.4.1.1466.20036";

@@ -24,6 +24,7 @@ mod fields;
 mod http;
 mod line;
 mod literal;
+mod misbehaviour;
 mod options;
 mod reply;
 mod xml;

@@ -1,6 +1,7 @@
-use starttls_core::{Error, Misbehaviour, Plain, UntrustedText};
+use starttls_core::{Error, Plain};
 
 use crate::dialogue::ReadMessages;
+use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 /// The longest line. SMTP allows 512 bytes with its end, IMAP suggests 8,000; Postfix and Dovecot take 8 KiB too.
 pub(crate) const MAX_LINE: usize = 8 * 1024;
@@ -72,11 +73,7 @@ impl ReadMessages for Lines {
         }
         self.count = self.count.saturating_add(1);
         if self.count > MAX_LINES {
-            return Err(Misbehaviour::TooLong {
-                what: "lines",
-                limit: MAX_LINES,
-            }
-            .into());
+            return Err(too_long("lines", MAX_LINES));
         }
         let line = line.to_vec();
         plain.consume(length.saturating_add(1));
@@ -85,29 +82,8 @@ impl ReadMessages for Lines {
     }
 }
 
-/// No line and no message of a plaintext protocol begins like a TLS handshake or alert record: if one does, the port is implicit TLS, or
-/// the client did not wait.
-pub(crate) fn refuse_tls_record(unread: &[u8]) -> Result<(), Error> {
-    match unread {
-        [0x15 | 0x16, 0x03, ..] => Err(Misbehaviour::TlsTooEarly.into()),
-        _ => Ok(()),
-    }
-}
-
-pub(crate) fn malformed(what: &'static str, sample: &[u8]) -> Error {
-    Misbehaviour::Malformed {
-        what,
-        sample: UntrustedText::new(sample),
-    }
-    .into()
-}
-
 fn too_long_line() -> Error {
-    Misbehaviour::TooLong {
-        what: "line",
-        limit: MAX_LINE,
-    }
-    .into()
+    too_long("line", MAX_LINE)
 }
 
 /// The caller's own words on a line: a line end in them would be a second command.

@@ -2,6 +2,7 @@ use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
 use crate::dialogue::ReadMessages;
 use crate::line::{LineEnd, Lines, MAX_LINE};
+use crate::misbehaviour::too_long;
 
 /// The longest literal. Before TLS there is a reason for none; they are read so that what is in them is not taken for lines.
 pub(crate) const MAX_LITERAL: usize = MAX_LINE;
@@ -83,13 +84,7 @@ impl ReadMessages for Messages {
             match announced {
                 None => return Ok(Some(std::mem::take(&mut self.partial))),
                 Some(size) if size <= MAX_LITERAL => self.announced = Some(size),
-                Some(_) => {
-                    return Err(Misbehaviour::TooLong {
-                        what: "literal",
-                        limit: MAX_LITERAL,
-                    }
-                    .into());
-                }
+                Some(_) => return Err(too_long("literal", MAX_LITERAL)),
             }
         }
     }

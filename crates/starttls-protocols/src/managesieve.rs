@@ -7,8 +7,9 @@ use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress};
 
 use crate::dialogue::{Dialogue, Step};
-use crate::line::{has_line_end, malformed, split_verb};
+use crate::line::{has_line_end, split_verb};
 use crate::literal::{Message, Messages};
+use crate::misbehaviour::malformed;
 
 /// The client's part: the server's capabilities, STARTTLS.
 ///

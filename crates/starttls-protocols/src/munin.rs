@@ -7,7 +7,8 @@ use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, has_line_end, malformed, split_verb};
+use crate::line::{LineEnd, Lines, has_line_end, split_verb};
+use crate::misbehaviour::malformed;
 
 /// The master's part: the node's greeting, STARTTLS.
 ///

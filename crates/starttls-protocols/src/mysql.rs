@@ -12,7 +12,7 @@
 use starttls_core::{Error, Misbehaviour, Plain};
 
 use crate::fields::{Fields, take};
-use crate::line::malformed;
+use crate::misbehaviour::{malformed, too_long};
 
 mod client;
 pub use client::{Client, Greeting};
@@ -101,11 +101,7 @@ fn next_packet(
     }
     let length = u32::from_le_bytes([low, middle, high, 0]) as usize;
     if length > MAX_PAYLOAD {
-        return Err(Misbehaviour::TooLong {
-            what,
-            limit: MAX_PAYLOAD,
-        }
-        .into());
+        return Err(too_long(what, MAX_PAYLOAD));
     }
     if id != sequence {
         return Err(malformed("sequence id", &header));

@@ -9,7 +9,8 @@ use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::ReadMessages;
-use crate::line::{LineEnd, Lines, has_line_end, malformed, split_verb};
+use crate::line::{LineEnd, Lines, has_line_end, split_verb};
+use crate::misbehaviour::malformed;
 
 /// The client's part: the server's INFO, and what it says of TLS.
 ///

@@ -8,7 +8,7 @@ use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
 use crate::fields::{Fields, expect_start, take};
-use crate::line::malformed;
+use crate::misbehaviour::{malformed, too_long};
 
 const MAGIC: u64 = 0x4e42_444d_4147_4943;
 const OPTION_MAGIC: u64 = 0x4948_4156_454f_5054;
@@ -172,10 +172,6 @@ fn data_length(length: u32) -> Result<usize, Error> {
         .ok()
         .filter(|length| *length <= MAX_DATA)
         .ok_or_else(|| too_long("option data", MAX_DATA))
-}
-
-fn too_long(what: &'static str, limit: usize) -> Error {
-    Misbehaviour::TooLong { what, limit }.into()
 }
 
 /// The server's part in FORCEDTLS mode: NBD_REP_ERR_TLS_REQD to every option but NBD_OPT_STARTTLS and NBD_OPT_ABORT.

@@ -7,7 +7,8 @@ use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, malformed, split_verb};
+use crate::line::{LineEnd, Lines, split_verb};
+use crate::misbehaviour::malformed;
 
 /// The client's part: greeting, CAPA, STLS.
 ///

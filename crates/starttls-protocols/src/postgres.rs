@@ -12,7 +12,7 @@ use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
 use crate::fields::{Fields, take};
-use crate::line::{malformed, refuse_tls_record};
+use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
@@ -206,11 +206,7 @@ impl Server {
             return Err(malformed("startup packet", &header));
         }
         if length > MAX_STARTUP {
-            return Err(Misbehaviour::TooLong {
-                what: "startup packet",
-                limit: MAX_STARTUP,
-            }
-            .into());
+            return Err(too_long("startup packet", MAX_STARTUP));
         }
         let Some(packet) = take(plain, length) else {
             return Ok(false);

@@ -17,7 +17,7 @@ use starttls_core::{
 };
 
 use crate::fields::{Fields, expect_start, take};
-use crate::line::malformed;
+use crate::misbehaviour::{malformed, too_long};
 
 const CONNECTION_REQUEST: u8 = 0xe0;
 const CONNECTION_CONFIRM: u8 = 0xd0;
@@ -327,11 +327,7 @@ fn next_tpdu(plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
     };
     let length = usize::from(length);
     if length > MAX_MESSAGE {
-        return Err(Misbehaviour::TooLong {
-            what: "X.224 message",
-            limit: MAX_MESSAGE,
-        }
-        .into());
+        return Err(too_long("X.224 message", MAX_MESSAGE));
     }
     let header = plain.peek().get(..4).unwrap_or_default();
     if length < HEADER {

@@ -12,7 +12,7 @@ use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
 use crate::fields::{Fields, take};
-use crate::line::{malformed, refuse_tls_record};
+use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 const CALL: u32 = 0;
 const REPLY: u32 = 1;
@@ -339,8 +339,4 @@ impl Records {
         }
         Ok(Some((length, mark & LAST_FRAGMENT != 0)))
     }
-}
-
-fn too_long(what: &'static str, limit: usize) -> Error {
-    Misbehaviour::TooLong { what, limit }.into()
 }

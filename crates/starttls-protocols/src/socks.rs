@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use starttls_core::Error;
 
 use crate::fields::Fields;
-use crate::line::malformed;
+use crate::misbehaviour::malformed;
 use crate::tunnel::{Host, Target};
 
 mod client;

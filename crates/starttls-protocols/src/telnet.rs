@@ -16,7 +16,7 @@ use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
 use crate::dialogue::{Dialogue, ReadMessages, Step};
-use crate::line::{malformed, refuse_tls_record};
+use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;
@@ -320,8 +320,4 @@ fn step(inside: Inside, byte: u8) -> Result<(Inside, Option<Command>), Error> {
             return Err(malformed("telnet subnegotiation", &[IAC, byte]));
         }
     })
-}
-
-fn too_long(what: &'static str, limit: usize) -> Error {
-    Misbehaviour::TooLong { what, limit }.into()
 }

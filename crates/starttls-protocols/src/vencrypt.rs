@@ -16,7 +16,7 @@ use starttls_core::{
 };
 
 use crate::fields::{Fields, expect_start, take};
-use crate::line::malformed;
+use crate::misbehaviour::{malformed, too_long};
 
 const VENCRYPT: u8 = 19;
 /// The security type TLS: an anonymous key exchange.
@@ -329,11 +329,7 @@ fn reason(plain: &Plain) -> Result<Option<Vec<u8>>, Error> {
     };
     match usize::try_from(length) {
         Ok(length) if length <= MAX_REASON => Ok(fields.bytes(length).map(<[u8]>::to_vec)),
-        _ => Err(Misbehaviour::TooLong {
-            what: "reason",
-            limit: MAX_REASON,
-        }
-        .into()),
+        _ => Err(too_long("reason", MAX_REASON)),
     }
 }
 

@@ -9,9 +9,9 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, NamespaceResolver, PrefixDeclaration, ResolveResult};
 use quick_xml::parser::{ElementParser, Parser};
-use starttls_core::{Error, Misbehaviour, Plain};
+use starttls_core::{Error, Plain};
 
-use crate::line::{malformed, refuse_tls_record};
+use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 /// What a comment, a processing instruction, a DTD or a CDATA section is malformed as.
 pub(crate) const FORBIDDEN: &str = "markup that XMPP forbids";
@@ -162,7 +162,7 @@ impl Xml {
         let Some(end) = self.scan.feed(new) else {
             self.searched = window.len();
             return if window.len() == MAX_PIECE {
-                Err(too_long("tag"))
+                Err(too_long("tag", MAX_PIECE))
             } else {
                 Ok(None)
             };
@@ -183,7 +183,7 @@ impl Xml {
         let Some(end) = new.iter().position(|byte| *byte == b'<') else {
             self.searched = window.len();
             return if window.len() == MAX_PIECE {
-                Err(too_long("text"))
+                Err(too_long("text", MAX_PIECE))
             } else {
                 Ok(None)
             };
@@ -230,9 +230,7 @@ impl Xml {
     fn open(&mut self, start: &BytesStart<'_>, tag: &[u8]) -> Result<Element, Error> {
         let malformed = || malformed("tag", tag);
         if self.depth() >= MAX_DEPTH {
-            let what = "elements in elements";
-            let limit = MAX_DEPTH;
-            return Err(Misbehaviour::TooLong { what, limit }.into());
+            return Err(too_long("elements in elements", MAX_DEPTH));
         }
         if !is_name(start.name().0) {
             return Err(malformed());
@@ -302,16 +300,10 @@ fn check_declaration(declaration: &[u8]) -> Result<(), Error> {
     }
 }
 
-fn too_long(what: &'static str) -> Error {
-    Misbehaviour::TooLong {
-        what,
-        limit: MAX_PIECE,
-    }
-    .into()
-}
-
 #[cfg(test)]
 mod tests {
+    use starttls_core::Misbehaviour;
+
     use super::*;
 
     /// All pieces, or the error behind them; and what is left unread.

@@ -9,6 +9,7 @@ use quick_xml::escape::escape;
 use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
+use crate::dialogue::{Dialogue, ReadMessages, Step};
 use crate::xml::{Element, FORBIDDEN};
 
 mod stream;
@@ -32,6 +33,13 @@ impl Kind {
             Self::ServerToServer => "jabber:server",
         }
     }
+
+    fn header(self, attributes: &str) -> String {
+        let namespace = self.namespace();
+        format!(
+            "<?xml version='1.0'?><stream:stream xmlns='{namespace}' xmlns:stream='{STREAMS}' {attributes} version='1.0'>"
+        )
+    }
 }
 
 /// The side that opens the stream: header, features, `<starttls/>`, `<proceed/>`.
@@ -51,100 +59,42 @@ impl Kind {
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    kind: Kind,
-    from: Option<String>,
-    to: String,
-    stream: Stream,
-    state: ClientState,
+    dialogue: Dialogue<Stream, Awaited>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ClientState {
-    Start,
+enum Awaited {
     Header,
     Features,
-    Command,
     Answer,
 }
 
 impl Client {
     /// Client to server. `to` is the domain of the account: what the certificate must be for, too.
     pub fn new(to: impl Into<String>) -> Self {
-        Self::starting(Kind::ClientToServer, None, to.into())
+        let to = to.into();
+        Self::opening(Kind::ClientToServer, &format!("to='{}'", escape(&to)))
     }
 
     /// Server to server: the domain that speaks, and the one that is spoken to.
     pub fn s2s(from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self::starting(Kind::ServerToServer, Some(from.into()), to.into())
+        let (from, to) = (from.into(), to.into());
+        let domains = format!("from='{}' to='{}'", escape(&from), escape(&to));
+        Self::opening(Kind::ServerToServer, &domains)
     }
 
     /// The caller has had the dialogue up to features that offer STARTTLS: only the command and its answer are left. The prefix `stream` is
     /// taken to be bound as it always is.
     pub fn at_command() -> Self {
         Self {
-            stream: Stream::inside(),
-            state: ClientState::Command,
-            ..Self::new("")
+            dialogue: Dialogue::new(Stream::inside(), starttls()),
         }
     }
 
-    fn starting(kind: Kind, from: Option<String>, to: String) -> Self {
+    fn opening(kind: Kind, domains: &str) -> Self {
+        let header = Step::say(kind.header(domains), Awaited::Header);
         Self {
-            kind,
-            from,
-            to,
-            stream: Stream::new(),
-            state: ClientState::Start,
-        }
-    }
-
-    fn header(&self) -> String {
-        let from = self
-            .from
-            .as_ref()
-            .map(|from| format!(" from='{}'", escape(from)));
-        format!(
-            "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{STREAMS}'{} to='{}' version='1.0'>",
-            self.kind.namespace(),
-            from.unwrap_or_default(),
-            escape(&self.to),
-        )
-    }
-
-    fn react(&mut self, said: &Said) -> Result<Option<Progress>, Error> {
-        match (self.state, said) {
-            (ClientState::Header, Said::Header(header)) if is_version_1(header) => {
-                self.state = ClientState::Features;
-                Ok(None)
-            }
-            // A server before 1.0 has no features (section 4.7.5).
-            (ClientState::Header, Said::Header(_)) => Err(Error::NotOffered),
-            (_, Said::Footer) => Err(Misbehaviour::Goodbye(Refusal::new(None, b"")).into()),
-            (_, Said::Stanza(stanza)) if stanza.root.is(STREAMS, "error") => {
-                Err(Misbehaviour::Goodbye(stanza.refusal()).into())
-            }
-            (ClientState::Features, Said::Stanza(stanza))
-                if stanza.root.is(STREAMS, "features") =>
-            {
-                if !stanza
-                    .children
-                    .iter()
-                    .any(|child| child.is(TLS, "starttls"))
-                {
-                    return Err(Error::NotOffered);
-                }
-                self.state = ClientState::Command;
-                Ok(None)
-            }
-            (ClientState::Answer, Said::Stanza(stanza)) if stanza.root.is(TLS, "failure") => {
-                Err(stanza.refusal().into())
-            }
-            (ClientState::Answer, Said::Stanza(stanza))
-                if stanza.root.is(TLS, "proceed") && stanza.is_empty() =>
-            {
-                Ok(Some(Progress::Done(Boundary::Exact)))
-            }
-            (_, said) => Err(said.unexpected()),
+            dialogue: Dialogue::new(Stream::new(), header),
         }
     }
 }
@@ -153,26 +103,42 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            match self.state {
-                ClientState::Start => {
-                    plain.write_all(self.header().as_bytes())?;
-                    self.state = ClientState::Header;
-                }
-                ClientState::Command => {
-                    plain.write_all(format!("<starttls xmlns='{TLS}'/>").as_bytes())?;
-                    self.state = ClientState::Answer;
-                }
-                ClientState::Header | ClientState::Features | ClientState::Answer => {
-                    let Some(said) = self.stream.next(plain)? else {
-                        return Ok(Progress::NeedInput);
-                    };
-                    if let Some(progress) = self.react(&said)? {
-                        return Ok(progress);
-                    }
-                }
+        self.dialogue.advance(plain, react)
+    }
+}
+
+fn starttls() -> Step<Awaited> {
+    Step::say(format!("<starttls xmlns='{TLS}'/>"), Awaited::Answer)
+}
+
+fn react(awaited: Awaited, said: &Said) -> Result<Step<Awaited>, Error> {
+    match (awaited, said) {
+        (Awaited::Header, Said::Header(header)) if is_version_1(header) => {
+            Ok(Step::Await(Awaited::Features))
+        }
+        // A server before 1.0 has no features (section 4.7.5).
+        (Awaited::Header, Said::Header(_)) => Err(Error::NotOffered),
+        (_, Said::Footer) => Err(Misbehaviour::Goodbye(Refusal::new(None, b"")).into()),
+        (_, Said::Stanza(stanza)) if stanza.root.is(STREAMS, "error") => {
+            Err(Misbehaviour::Goodbye(stanza.refusal()).into())
+        }
+        (Awaited::Features, Said::Stanza(stanza)) if stanza.root.is(STREAMS, "features") => {
+            let mut features = stanza.children.iter();
+            if features.any(|feature| feature.is(TLS, "starttls")) {
+                Ok(starttls())
+            } else {
+                Err(Error::NotOffered)
             }
         }
+        (Awaited::Answer, Said::Stanza(stanza)) if stanza.root.is(TLS, "failure") => {
+            Err(stanza.refusal().into())
+        }
+        (Awaited::Answer, Said::Stanza(stanza))
+            if stanza.root.is(TLS, "proceed") && stanza.is_empty() =>
+        {
+            Ok(Step::Done(Boundary::Exact))
+        }
+        (_, said) => Err(said.unexpected()),
     }
 }
 
@@ -225,12 +191,8 @@ impl Server {
     }
 
     fn header(&self) -> String {
-        format!(
-            "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{STREAMS}' from='{}' id='{}' version='1.0'>",
-            self.kind.namespace(),
-            escape(&self.domain),
-            escape(&self.id),
-        )
+        let (domain, id) = (escape(&self.domain), escape(&self.id));
+        self.kind.header(&format!("from='{domain}' id='{id}'"))
     }
 
     /// A stream error, which ends the stream. An error may come only inside a stream, so that a header is sent if none was

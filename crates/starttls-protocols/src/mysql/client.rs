@@ -8,7 +8,7 @@ use super::{
     SslRequest, TRANSACTIONS, UTF8MB4, next_packet,
 };
 use crate::fields::Fields;
-use crate::line::malformed;
+use crate::misbehaviour::malformed;
 
 /// The client's part: the greeting, SSLRequest, and no answer.
 ///

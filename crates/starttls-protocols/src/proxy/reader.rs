@@ -1,12 +1,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use starttls_core::rustls::ServerConnection;
-use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress};
+use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
 
 use super::header::parse_tlvs;
 use super::{Addresses, Header, TYPE_CRC32C, V1, V2, crc32c};
 use crate::fields::{Fields, expect_start, take};
-use crate::line::malformed;
+use crate::misbehaviour::{malformed, too_long};
 use crate::tunnel::Tunnel;
 
 /// The longest header of version 1, line end included (section 2.1).
@@ -78,11 +78,7 @@ fn read_v1(plain: &mut Plain) -> Result<Option<Header>, Error> {
     let window = unread.get(..MAX_V1).unwrap_or(unread);
     let Some(end) = window.iter().position(|byte| *byte == b'\n') else {
         if window.len() == MAX_V1 {
-            return Err(Misbehaviour::TooLong {
-                what: "PROXY header",
-                limit: MAX_V1,
-            }
-            .into());
+            return Err(too_long("PROXY header", MAX_V1));
         }
         return Ok(None);
     };
@@ -149,11 +145,7 @@ fn read_v2(plain: &mut Plain) -> Result<Option<Header>, Error> {
     let (command, family) = (*command, *family);
     let length = usize::from(u16::from_be_bytes([*high, *low]));
     if length > MAX_V2 {
-        return Err(Misbehaviour::TooLong {
-            what: "PROXY header",
-            limit: MAX_V2,
-        }
-        .into());
+        return Err(too_long("PROXY header", MAX_V2));
     }
     let Some(header) = take(plain, length.saturating_add(V2_FIXED)) else {
         return Ok(None);

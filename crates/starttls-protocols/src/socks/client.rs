@@ -8,7 +8,7 @@ use super::{
     USER_PASSWORD, message_length, parse_address,
 };
 use crate::fields::{Fields, take};
-use crate::line::{malformed, refuse_tls_record};
+use crate::misbehaviour::{malformed, refuse_tls_record};
 use crate::tunnel::{Credentials, Host, Target, Tunnel};
 
 /// The client's part: CONNECT by name or address.

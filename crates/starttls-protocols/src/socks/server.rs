@@ -8,7 +8,7 @@ use super::{
     REJECTED, USER_PASSWORD, message_length, parse_address,
 };
 use crate::fields::{Fields, take};
-use crate::line::{malformed, refuse_tls_record};
+use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
 use crate::tunnel::{Credentials, Host, Permit, Target, Tunnel};
 
 /// The proxy's part, for all three versions: the request is read and answered; the tunnel ends here, in whoever runs this.
@@ -263,10 +263,6 @@ fn parse_user_password<'a>(fields: &mut Fields<'a>) -> Option<(u8, &'a [u8], &'a
 
 /// Bytes up to a NUL, which is skipped.
 fn string<'a>(fields: &mut Fields<'a>) -> Result<Option<&'a [u8]>, Error> {
-    let too_long = Misbehaviour::TooLong {
-        what: "string",
-        limit: MAX_STRING,
-    };
     match fields
         .rest()
         .iter()
@@ -274,7 +270,7 @@ fn string<'a>(fields: &mut Fields<'a>) -> Result<Option<&'a [u8]>, Error> {
         .position(|byte| *byte == 0)
     {
         Some(_) => Ok(fields.until_nul()),
-        None if fields.rest().len() > MAX_STRING => Err(too_long.into()),
+        None if fields.rest().len() > MAX_STRING => Err(too_long("string", MAX_STRING)),
         None => Ok(None),
     }
 }

@@ -1,7 +1,8 @@
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
 use super::STREAMS;
-use crate::line::malformed;
+use crate::dialogue::ReadMessages;
+use crate::misbehaviour::malformed;
 use crate::xml::{Element, Piece, Xml};
 
 /// What was said on a stream, one whole thing at a time.
@@ -67,9 +68,12 @@ impl Stream {
         let xml = Xml::inside(STREAMS);
         Self { xml, partial: None }
     }
+}
 
-    /// The next thing, consumed to its last byte; `None` if it is not complete.
-    pub(super) fn next(&mut self, plain: &mut Plain) -> Result<Option<Said>, Error> {
+impl ReadMessages for Stream {
+    type Message = Said;
+
+    fn next(&mut self, plain: &mut Plain) -> Result<Option<Said>, Error> {
         while let Some(piece) = self.xml.next(plain)? {
             match (self.xml.depth(), piece, &mut self.partial) {
                 (1, Piece::Opened(element), None) if element.is(STREAMS, "stream") => {
