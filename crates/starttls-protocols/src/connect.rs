@@ -53,10 +53,7 @@ impl Client {
     /// Sends this user and password along, in plaintext as everything else here.
     #[must_use]
     pub fn basic_auth(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some(Credentials {
-            user: user.into(),
-            password: password.into(),
-        });
+        self.credentials = Some(Credentials::new(user, password));
         self
     }
 
@@ -146,10 +143,7 @@ impl Server {
     /// Answers 407 to whoever does not say this user and password.
     #[must_use]
     pub fn basic_auth(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some(Credentials {
-            user: user.into(),
-            password: password.into(),
-        });
+        self.credentials = Some(Credentials::new(user, password));
         self
     }
 

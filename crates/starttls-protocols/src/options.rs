@@ -1,17 +1,18 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use crate::tunnel::Credentials;
 use crate::vencrypt::Subtype;
 
 /// What the clients of [`Protocol::client`](crate::registry::Protocol::client) are to say. Each protocol takes of it what it needs.
 ///
 /// `Debug` does not show the password.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ClientOptions {
     pub(crate) host: String,
     pub(crate) port: Option<u16>,
     pub(crate) own_name: String,
-    pub(crate) credentials: Option<(String, String)>,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) addresses: Option<(SocketAddr, SocketAddr)>,
     pub(crate) program: (u32, u32),
     pub(crate) subtypes: Vec<Subtype>,
@@ -49,7 +50,7 @@ impl ClientOptions {
     /// For the proxies in front: they are sent in plaintext there. No other protocol says them before TLS.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some((user.into(), password.into()));
+        self.credentials = Some(Credentials::new(user, password));
         self
     }
 
@@ -75,27 +76,13 @@ impl ClientOptions {
     }
 }
 
-impl fmt::Debug for ClientOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientOptions")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("own_name", &self.own_name)
-            .field("user", &self.credentials.as_ref().map(|(user, _)| user))
-            .field("addresses", &self.addresses)
-            .field("program", &self.program)
-            .field("subtypes", &self.subtypes)
-            .finish()
-    }
-}
-
 /// What the servers of [`Protocol::server`](crate::registry::Protocol::server) are to say. Each protocol takes of it what it needs.
 ///
 /// `Debug` shows neither the password nor the random bytes.
 #[derive(Clone)]
 pub struct ServerOptions {
     pub(crate) own_name: String,
-    pub(crate) credentials: Option<(String, String)>,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) random: Option<[u8; 20]>,
     pub(crate) subtypes: Vec<Subtype>,
 }
@@ -114,7 +101,7 @@ impl ServerOptions {
     /// What the clients of a tunnel must know.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some((user.into(), password.into()));
+        self.credentials = Some(Credentials::new(user, password));
         self
     }
 
@@ -138,7 +125,7 @@ impl fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerOptions")
             .field("own_name", &self.own_name)
-            .field("user", &self.credentials.as_ref().map(|(user, _)| user))
+            .field("credentials", &self.credentials)
             .field("subtypes", &self.subtypes)
             .finish_non_exhaustive()
     }

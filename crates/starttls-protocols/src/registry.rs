@@ -21,7 +21,7 @@ use starttls_core::{Error, Misuse, Negotiator, rustls};
 
 pub use crate::facts::{AfterTls, Facts, First, Role};
 pub use crate::options::{ClientOptions, ServerOptions};
-use crate::tunnel::Tunnel;
+use crate::tunnel::{Credentials, Tunnel};
 use crate::{
     connect, ftp, http_upgrade, imap, irc, ldap, managesieve, munin, mysql, nats, nbd, nntp, nut,
     pop3, postgres, proxy, rdp, rpc, smtp, socks, telnet, vencrypt, xmpp,
@@ -196,19 +196,19 @@ impl Protocol {
             Self::Connect => {
                 let client = connect::Client::new(host, port()?);
                 Box::new(match credentials {
-                    Some((user, password)) => client.basic_auth(user, password),
+                    Some(Credentials { user, password }) => client.basic_auth(user, password),
                     None => client,
                 })
             }
             Self::Socks5 => {
                 let client = socks::Client::new(host, port()?);
                 Box::new(match credentials {
-                    Some((user, password)) => client.password(user, password),
+                    Some(Credentials { user, password }) => client.password(user, password),
                     None => client,
                 })
             }
             Self::Socks4 => {
-                let user = credentials.map(|(user, _)| user).unwrap_or_default();
+                let user = credentials.map_or_else(String::new, |login| login.user);
                 Box::new(match host.parse() {
                     Ok(address) => socks::Client::v4(address, port()?, user),
                     Err(_) => socks::Client::v4a(host, port()?, user),
@@ -261,7 +261,7 @@ impl Protocol {
             Self::Connect => {
                 let server = connect::Server::new();
                 Box::new(match credentials {
-                    Some((user, password)) => server.basic_auth(user, password),
+                    Some(Credentials { user, password }) => server.basic_auth(user, password),
                     None => server,
                 })
             }
@@ -269,7 +269,7 @@ impl Protocol {
             Self::Socks4 | Self::Socks5 => {
                 let server = socks::Server::new();
                 Box::new(match credentials {
-                    Some((user, password)) => server.password(user, password),
+                    Some(Credentials { user, password }) => server.password(user, password),
                     None => server,
                 })
             }

@@ -126,6 +126,13 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
+    pub(crate) fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self {
+            user: user.into(),
+            password: password.into(),
+        }
+    }
+
     /// The time this takes does not depend on where the difference is.
     pub(crate) fn are(&self, user: &[u8], password: &[u8]) -> bool {
         same(self.user.as_bytes(), user) & same(self.password.as_bytes(), password)
@@ -278,10 +285,7 @@ mod tests {
 
     #[test]
     fn passwords_are_compared_and_not_shown() {
-        let credentials = Credentials {
-            user: "me".into(),
-            password: "secret".into(),
-        };
+        let credentials = Credentials::new("me", "secret");
         assert!(credentials.are(b"me", b"secret"));
         assert!(!credentials.are(b"me", b"secreT"));
         assert!(!credentials.are(b"m", b"secret"));

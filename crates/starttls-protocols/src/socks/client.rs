@@ -73,10 +73,7 @@ impl Client {
     /// Offers user and password (SOCKS 5 only), in plaintext as everything else here; the proxy may still ask for nothing.
     #[must_use]
     pub fn password(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some(Credentials {
-            user: user.into(),
-            password: password.into(),
-        });
+        self.credentials = Some(Credentials::new(user, password));
         self
     }
 

@@ -54,10 +54,7 @@ impl Server {
     /// Insists on this user and password, and so on SOCKS 5.
     #[must_use]
     pub fn password(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some(Credentials {
-            user: user.into(),
-            password: password.into(),
-        });
+        self.credentials = Some(Credentials::new(user, password));
         self
     }
 
