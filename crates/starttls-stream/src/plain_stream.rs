@@ -164,9 +164,7 @@ impl<IO: Transport> PlainStream<IO> {
         connection: N::Tls,
     ) -> Result<Opportunistic<IO>, Error> {
         match self.negotiate_or_keep(negotiator)? {
-            Ok(negotiated) => negotiated
-                .start_tls(connection)
-                .map(|tls| Opportunistic::Tls(Box::new(tls))),
+            Ok(negotiated) => negotiated.start_tls(connection).map(Opportunistic::Tls),
             Err((plain, reason)) if reason.is_declined() => {
                 Ok(Opportunistic::Declined { plain, reason })
             }
@@ -258,13 +256,13 @@ impl<IO: Transport> Negotiated<IO> {
 /// What came of an upgrade that the peer was free to decline.
 #[derive(Debug)]
 #[must_use = "there may be no TLS"]
-#[allow(
+#[expect(
     clippy::large_enum_variant,
-    reason = "it is matched at once, and the same in every adapter"
+    reason = "made once a connection and taken apart at once"
 )]
 pub enum Opportunistic<IO> {
     /// TLS is up.
-    Tls(Box<TlsStream<IO>>),
+    Tls(TlsStream<IO>),
     /// The peer does not offer TLS, or refused: everything on this connection is plaintext.
     Declined {
         /// The connection, after the refusal.

@@ -1,6 +1,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
+use crate::driver::would_block;
 use crate::{Deadlines, Driver, Error, Transport};
 
 /// A blocking transport and the state of the connection over it: what the blocking streams are made of.
@@ -52,14 +53,22 @@ pub(crate) fn from_now(limit: Option<Duration>) -> Option<Instant> {
 }
 
 impl<IO: Transport, P> Stream<IO, P> {
-    /// A driver method, each of whose calls on the transport gets what is left of the time.
+    /// A driver method, each of whose calls on the transport gets what is left of the time. While writing is blocked it goes back and forth
+    /// between writing and reading, since the peer may be blocked the same way.
     pub(crate) fn run<R>(
         &mut self,
         until: Option<Instant>,
-        step: impl FnOnce(&mut Driver<P>, &mut Timed<'_, IO>) -> io::Result<R>,
+        mut step: impl FnMut(&mut Driver<P>, &mut Timed<'_, IO>) -> io::Result<R>,
     ) -> Result<R, Error> {
         let mut timed = Timed::new(&mut self.io, until).after(&mut self.early);
-        let result = step(&mut self.driver, &mut timed);
+        timed.alternating = until.is_some();
+        let result = loop {
+            timed.blocked = false;
+            let result = step(&mut self.driver, &mut timed);
+            if !(would_block(&result) && timed.blocked && timed.is_in_time()) {
+                break result;
+            }
+        };
         timed.finish(result).map_err(Error::from)
     }
 
@@ -79,7 +88,9 @@ pub(crate) struct Timed<'a, IO: Transport> {
     io: &'a mut IO,
     early: Option<&'a mut Vec<u8>>,
     until: Option<Instant>,
-    /// Writing has timed out: whoever is told so must not be held up reading instead.
+    /// How long a write waits before reading is tried, and the other way round: not long.
+    alternating: bool,
+    /// Writing has timed out. Whoever is to be told must not be held up reading instead.
     blocked: bool,
     /// The transport's own timeouts, once they were changed.
     read_timeout: Option<Option<Duration>>,
@@ -92,6 +103,7 @@ impl<'a, IO: Transport> Timed<'a, IO> {
             io,
             early: None,
             until,
+            alternating: false,
             blocked: false,
             read_timeout: None,
             write_timeout: None,
@@ -108,6 +120,7 @@ impl<'a, IO: Transport> Timed<'a, IO> {
 
     /// Gives the transport its own timeouts back, and tells what a timeout was.
     pub(crate) fn finish<R>(self, result: io::Result<R>) -> io::Result<R> {
+        let in_time = self.is_in_time();
         // A socket that cannot be given its timeout back is one that has failed: the next call tells.
         if let Some(own) = self.read_timeout {
             let _ = self.io.set_read_timeout(own);
@@ -117,7 +130,7 @@ impl<'a, IO: Transport> Timed<'a, IO> {
         }
         match result {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Err(match self.until {
-                Some(until) if Instant::now() >= until => Error::Deadline.into(),
+                Some(_) if !in_time => Error::Deadline.into(),
                 _ => ErrorKind::TimedOut.into(),
             }),
             other => other,
@@ -128,38 +141,44 @@ impl<'a, IO: Transport> Timed<'a, IO> {
         resumable(self.io.shutdown_write())
     }
 
-    /// The timeout for the next call: what is left of the deadline, or the transport's own if that is shorter.
-    fn left(until: Instant, own: Option<Duration>) -> io::Result<Option<Duration>> {
+    fn is_in_time(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// The timeout for a call: what is left of the deadline, or less where there is something else to try.
+    fn left(until: Instant, briefly: bool) -> io::Result<Option<Duration>> {
+        /// As long as nobody notices.
+        const BRIEFLY: Duration = Duration::from_millis(10);
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        Ok(Some(own.map_or(left, |own| own.min(left))))
+        Ok(Some(if briefly { left.min(BRIEFLY) } else { left }))
     }
 
     fn before_read(&mut self) -> io::Result<()> {
-        if self.blocked {
-            return Err(ErrorKind::WouldBlock.into());
-        }
         let Some(until) = self.until else {
-            return Ok(());
+            return if self.blocked {
+                Err(ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            };
         };
-        let own = match self.read_timeout {
-            Some(own) => own,
-            None => *self.read_timeout.insert(self.io.read_timeout()?),
-        };
-        self.io.set_read_timeout(Self::left(until, own)?)
+        if self.read_timeout.is_none() {
+            self.read_timeout = Some(self.io.read_timeout()?);
+        }
+        self.io.set_read_timeout(Self::left(until, self.blocked)?)
     }
 
     fn before_write(&mut self) -> io::Result<()> {
         let Some(until) = self.until else {
             return Ok(());
         };
-        let own = match self.write_timeout {
-            Some(own) => own,
-            None => *self.write_timeout.insert(self.io.write_timeout()?),
-        };
-        self.io.set_write_timeout(Self::left(until, own)?)
+        if self.write_timeout.is_none() {
+            self.write_timeout = Some(self.io.write_timeout()?);
+        }
+        self.io
+            .set_write_timeout(Self::left(until, self.alternating)?)
     }
 
     fn after_write<R>(&mut self, result: io::Result<R>) -> io::Result<R> {

@@ -13,10 +13,11 @@ impl Driver<Tls> {
         }
     }
 
-    /// Completes the handshake: when this succeeds, our last flight has left.
+    /// Completes the handshake and sends our last flight.
     ///
     /// # Errors
-    /// Why it failed, after the alert was sent, and those of the stream.
+    /// Why it failed, after the alert was sent, and those of the stream. Not that the last flight cannot be sent: a client that has said all it
+    /// wanted may be gone before it has our tickets, and what it said is to be read. The next write tells.
     pub fn handshake(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
         while self.phase.is_handshaking() {
             if self.phase.error().is_some() {
@@ -24,7 +25,8 @@ impl Driver<Tls> {
             }
             self.exchange(io)?;
         }
-        self.flush(io)
+        let sent = self.flush(io);
+        if would_block(&sent) { sent } else { Ok(()) }
     }
 
     /// Reads; 0 after the peer's `close_notify`.
