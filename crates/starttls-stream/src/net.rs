@@ -131,8 +131,10 @@ impl Server {
                         let _ = catch_unwind(AssertUnwindSafe(|| handler(plain, peer)));
                     })
                 });
-                if let Err(error) = handled {
-                    pause_after(&error).map(thread::sleep);
+                if let Err(error) = handled
+                    && let Some(pause) = pause_after(&error)
+                {
+                    thread::sleep(pause);
                 }
             }
             drop(listener);

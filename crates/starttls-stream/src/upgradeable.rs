@@ -95,6 +95,18 @@ impl<IO: Transport> UpgradeableStream<IO> {
         let result = self.state.take_tls()?.stop_tls();
         self.state.settle_plain(result)
     }
+
+    /// As [`PlainStream::shutdown`] or [`TlsStream::shutdown`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn shutdown(&mut self) -> Result<(), Error> {
+        match &mut self.state {
+            State::Plain(plain) => plain.shutdown(),
+            State::Tls(tls) => tls.shutdown(),
+            State::Ended(error) => Err(error.clone()),
+        }
+    }
 }
 
 impl<IO: Transport> Read for UpgradeableStream<IO> {
