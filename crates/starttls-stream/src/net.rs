@@ -49,7 +49,7 @@ pub fn connect(addr: impl ToSocketAddrs) -> io::Result<PlainStream<TcpStream>> {
 ///                 eprintln!("{peer}: {error}");
 ///             }
 ///         },
-///         || drop(stopped.recv()),
+///         move || drop(stopped.recv()),
 ///     )
 /// });
 /// // and when it is time
