@@ -53,7 +53,7 @@ pub trait Secured: Talk {
 pub enum GoAhead {
     /// `STARTTLS` is answered with `OK`.
     Line,
-    /// `STARTTLS` is not answered: the client waits this long and then sends its `ClientHello`, which the server takes whenever it comes.
+    /// `STARTTLS` is not answered: the client waits this long before its `ClientHello`, which our server takes whenever it comes, and again before it goes on.
     None {
         /// How long the client waits.
         wait: std::time::Duration,
@@ -79,6 +79,10 @@ pub async fn client<P: Plain>(
     let connection = ClientConnection::new(config, name)?;
     let mut tls = plain.start_tls(connection.into(), false).await?;
     println!("client: TLS is up, {}", negotiated(tls.connection()));
+    if let GoAhead::None { wait } = go_ahead {
+        // A server that was not ready for TLS may not be ready for what comes right behind it either.
+        std::thread::sleep(wait);
+    }
     ask(&mut tls, "encrypted", "PING", "PONG").await?;
     tls.say("QUIT").await?;
     tls.hang_up().await?;

@@ -32,7 +32,7 @@ fn our_client_to_its_server() {
             .arg(format!("127.0.0.1:{}", port(101)))
             .arg("--ca")
             .arg(file("ca.pem"))
-            .args(["--no-go-ahead", "300"]),
+            .args(["--no-go-ahead", "1000"]),
         &["TLS is up", "encrypted, PING -> PONG"],
     );
 }
