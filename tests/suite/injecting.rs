@@ -1,10 +1,8 @@
 //! S1: what arrives before the boundary is never read after it, however it comes.
 
-use std::time::{Duration, Instant};
-
 use starttls_core::Error as CoreError;
 use starttls_core::rustls::Connection;
-use starttls_stream::{Deadlines, Error};
+use starttls_stream::Error;
 
 use super::*;
 
@@ -78,20 +76,5 @@ pub(crate) fn after_the_last_line<R: Runtime>() {
                 "{error:?}"
             );
         }
-    }
-}
-
-/// S19: the beginning of a record, and then nothing. Only a clock can tell.
-pub(crate) fn the_beginning_of_a_record_meets_the_deadline<R: Runtime>() {
-    let limit = Duration::from_millis(200);
-    for connection in connections() {
-        let ((victim, at_victim), (_peer, at_peer)) = R::pair(4096);
-        let start = Instant::now();
-        let plain = victim.with_deadlines(Deadlines::default().upgrade(limit));
-        at_victim.inject(&[0x16, 3, 1]);
-        let error = R::run(async { plain.start_tls_with_unread(connection).await.err() });
-        assert!(matches!(error, Some(Error::Deadline)), "{error:?}");
-        assert!(start.elapsed() >= limit);
-        assert!(at_victim.is_closed() && !at_peer.is_closed());
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod going_back;
 pub(crate) mod halves;
 pub(crate) mod injecting;
 pub(crate) mod taking;
+pub(crate) mod timing;
 pub(crate) mod upgrading;
 pub(crate) mod waking;
 
@@ -61,11 +62,11 @@ macro_rules! suite {
         );
     };
     (@timed $runtime:ty) => {
-        mod timed {
-            suite!(@ $runtime;
-                injecting: the_beginning_of_a_record_meets_the_deadline;
-            );
-        }
+        suite!(@ $runtime;
+            timing: the_beginning_of_a_record_meets_the_deadline,
+                a_slow_negotiation_and_no_handshake, a_peer_that_does_not_take_our_close_notify,
+                a_peer_that_does_not_answer_it;
+        );
     };
     (@ $runtime:ty; $($topic:ident: $($test:ident),*;)*) => { $(
         mod $topic { $(

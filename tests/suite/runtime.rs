@@ -150,6 +150,7 @@ pub(crate) trait Tls: Stream + Sized {
     type Plain;
 
     async fn implicit(io: Self::Io, connection: impl Into<Connection>) -> Result<Self, Error>;
+    fn with_deadlines(self, deadlines: Deadlines) -> Self;
     fn connection(&self) -> &Connection;
     fn tls_exporter(&self) -> Option<[u8; 32]>;
     async fn send_close_notify(&mut self) -> Result<(), Error>;
@@ -382,6 +383,10 @@ macro_rules! methods {
 
             async fn implicit(io: $io, connection: impl Into<Connection>) -> Result<Self, Error> {
                 <$tls>::implicit(io, connection)$($wait)*
+            }
+
+            fn with_deadlines(self, deadlines: Deadlines) -> Self {
+                self.with_deadlines(deadlines)
             }
 
             fn connection(&self) -> &Connection {
