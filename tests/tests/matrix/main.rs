@@ -26,7 +26,7 @@ fn every_client_with_every_server() {
             // A client knows whom it asked for, the server has been told.
             assert_eq!(tls.server_name, None);
             let expected = format!(
-                "{} {:?} {:?} ping localhost",
+                "{} {:?} {:?} ping localhost true",
                 told.after.local_addr.unwrap(),
                 tls.version,
                 tls.cipher_suite

@@ -1,9 +1,13 @@
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::slice;
 use std::sync::{Arc, LazyLock};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Result, ensure};
+use futures_util::future::{Either, select};
 use smol::channel::{Receiver, Sender, bounded};
+use starttls_core::Limits;
 use starttls_core::rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use starttls_stream::Info;
 use starttls_tests::certs;
@@ -28,6 +32,7 @@ pub(crate) struct Told {
 pub(crate) struct Serving {
     pub(crate) addr: SocketAddr,
     stop: Sender<()>,
+    drop: Sender<()>,
     served: JoinHandle<()>,
 }
 
@@ -42,30 +47,53 @@ impl Serving {
         self.stop.send_blocking(()).unwrap();
     }
 
+    /// Drops the future of an asynchronous server; what runs it goes on until it is told again, or this is dropped.
+    pub(crate) fn drop_future(&self) {
+        self.drop.send_blocking(()).unwrap();
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.served.is_finished()
     }
 
-    fn new(serve: impl FnOnce(Sender<SocketAddr>, Receiver<()>) + Send + 'static) -> Self {
+    fn new(serve: impl FnOnce(Sender<SocketAddr>, Signals) + Send + 'static) -> Self {
         let (stop, stopped) = bounded(1);
+        let (drop, dropped) = bounded(1);
         let (listening, addr) = bounded(1);
-        let served = thread::spawn(move || serve(listening, stopped));
+        let signals = Signals { stopped, dropped };
+        let served = thread::spawn(move || serve(listening, signals));
         Self {
             addr: addr.recv_blocking().expect("it listens"),
             stop,
+            drop,
             served,
         }
     }
 }
 
+/// How a server is told to end.
+struct Signals {
+    stopped: Receiver<()>,
+    dropped: Receiver<()>,
+}
+
+/// What the servers read ahead: less than the first buffer of a stream with the usual limits.
+pub(crate) const READ_AHEAD: usize = 1000;
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.plaintext_input = READ_AHEAD;
+    limits
+}
+
 static SERVER: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| {
-    let mut config = ServerConfig::clone(&certs::SERVER);
+    let mut config = certs::server_config_with_client_auth();
     config.alpn_protocols = vec![b"ping".to_vec()];
     Arc::new(config)
 });
 
 static CLIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
-    let mut config = ClientConfig::clone(&certs::CLIENT);
+    let mut config = certs::client_config_with_certificate();
     config.alpn_protocols = vec![b"ping".to_vec()];
     Arc::new(config)
 });
@@ -82,13 +110,15 @@ fn words(info: &Info) -> String {
     let Some(tls) = &info.tls else {
         return "plaintext".to_owned();
     };
+    let certificate = slice::from_ref(&certs::CERTS.client.certificate);
     format!(
-        "{} {:?} {:?} {} {}",
+        "{} {:?} {:?} {} {} {}",
         info.peer_addr.unwrap(),
         tls.version,
         tls.cipher_suite,
         String::from_utf8_lossy(tls.alpn.as_deref().unwrap_or_default()),
-        tls.server_name.as_deref().unwrap_or_default()
+        tls.server_name.as_deref().unwrap_or_default(),
+        tls.peer_certificates == certificate
     )
 }
 
@@ -146,7 +176,13 @@ macro_rules! programs {
         }
 
         $($async)? fn commands(mut plain: PlainStream<$socket>) -> Result<()> {
-            let command = plaintext::answer(&mut plain)$($wait)*?;
+            let mut command = plaintext::answer(&mut plain)$($wait)*?;
+            if command == "AHEAD" {
+                // How much has come along and was taken in.
+                let ahead = plain.buffered().len().to_string() + "\n";
+                plain.write_all(ahead.as_bytes())$($wait)*?;
+                command = plaintext::answer(&mut plain)$($wait)*?;
+            }
             if command != "STARTTLS" {
                 plain.$shutdown()$($wait)*?;
                 return Ok(());
@@ -187,18 +223,24 @@ macro_rules! asynchronous {
 
             pub(super) const RUNTIME: Runtime = Runtime {
                 name: stringify!($module),
-                serve: || Serving::new(|listening, stopped| $run(serve(listening, stopped))),
+                serve: || Serving::new(|listening, signals| $run(serve(listening, signals))),
                 dialogue: |addr| $run(dialogue(addr)),
             };
 
-            async fn serve(listening: Sender<SocketAddr>, stopped: Receiver<()>) {
+            async fn serve(listening: Sender<SocketAddr>, signals: Signals) {
                 let server = $adapter::Server::bind("127.0.0.1:0").await.unwrap();
+                let server = server.with_limits(limits());
                 listening.send(server.local_addr().unwrap()).await.unwrap();
                 let handler = |plain: PlainStream<_>, peer: SocketAddr| {
                     assert_eq!(plain.info().peer_addr, Some(peer));
                     async { commands(plain).await.unwrap() }
                 };
-                server.serve(handler, stopped.recv()).await;
+                let Signals { stopped, dropped } = signals;
+                let serving = Box::pin(server.serve(handler, stopped.recv()));
+                if let Either::Right((_, serving)) = select(serving, pin!(dropped.recv())).await {
+                    drop(serving);
+                    let _ = dropped.recv().await;
+                }
             }
         }
     };
@@ -232,8 +274,9 @@ mod blocking {
         dialogue,
     };
 
-    fn serve(listening: Sender<SocketAddr>, stopped: Receiver<()>) {
+    fn serve(listening: Sender<SocketAddr>, signals: Signals) {
         let server = starttls_stream::Server::bind("127.0.0.1:0").unwrap();
+        let server = server.with_limits(limits());
         listening
             .send_blocking(server.local_addr().unwrap())
             .unwrap();
@@ -242,7 +285,7 @@ mod blocking {
             commands(plain).unwrap();
         };
         server
-            .serve(handler, || stopped.recv_blocking().unwrap())
+            .serve(handler, || signals.stopped.recv_blocking().unwrap())
             .unwrap();
     }
 }

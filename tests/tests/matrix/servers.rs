@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::RUNTIMES;
+use super::runtimes::READ_AHEAD;
 #[cfg(target_os = "linux")]
 use super::runtimes::Runtime;
 
@@ -34,6 +35,26 @@ impl Client {
         let mut line = String::new();
         self.0.read_line(&mut line)?;
         Ok(line)
+    }
+
+    /// Its connection ends, in whatever way.
+    fn must_be_cut_off(mut self) {
+        match self.0.read(&mut [0]) {
+            Ok(0) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn soon_lets_nobody_in(name: &str, addr: SocketAddr) {
+    let give_up = Instant::now() + Duration::from_secs(30);
+    loop {
+        match Client::connect(addr) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => break,
+            // It was in the queue when the listener was closed, or before.
+            _ => assert!(Instant::now() < give_up, "{name} lets people in"),
+        }
     }
 }
 
@@ -63,8 +84,7 @@ fn one_that_panics_is_no_matter_to_the_others() {
         for _ in 0..3 {
             let mut panics = Client::connect(serving.addr).unwrap();
             panics.say("PANIC").unwrap();
-            // Its connection ends.
-            assert_eq!(panics.0.read(&mut [0]).unwrap_or(0), 0);
+            panics.must_be_cut_off();
         }
         assert_eq!(other.ask("PING").unwrap(), "PONG\n");
         (runtime.dialogue)(serving.addr).unwrap();
@@ -80,14 +100,7 @@ fn stopping_lets_nobody_in_and_waits_for_those_who_are() {
         let mut last = Client::connect(serving.addr).unwrap();
         assert_eq!(last.ask("PING").unwrap(), "PONG\n");
         serving.tell_to_stop();
-        let give_up = Instant::now() + Duration::from_secs(30);
-        loop {
-            match Client::connect(serving.addr) {
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => break,
-                // It was in the queue when the listener was closed, or before.
-                _ => assert!(Instant::now() < give_up, "{} lets people in", runtime.name),
-            }
-        }
+        soon_lets_nobody_in(runtime.name, serving.addr);
         thread::sleep(Duration::from_millis(50));
         assert!(!serving.is_stopped(), "{}", runtime.name);
         assert_eq!(last.ask("PING").unwrap(), "PONG\n");
@@ -97,6 +110,42 @@ fn stopping_lets_nobody_in_and_waits_for_those_who_are() {
             assert!(Instant::now() < give_up, "{} does not stop", runtime.name);
             thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// Threads cannot be dropped; futures can, and must not leave tasks behind that nobody can end.
+#[test]
+fn dropping_the_future_drops_the_handlers() {
+    for runtime in RUNTIMES
+        .into_iter()
+        .filter(|runtime| runtime.name != "blocking")
+    {
+        let serving = (runtime.serve)();
+        let mut client = Client::connect(serving.addr).unwrap();
+        assert_eq!(client.ask("PING").unwrap(), "PONG\n");
+        serving.drop_future();
+        client.must_be_cut_off();
+        assert!(!serving.is_stopped(), "it is not the runtime's end");
+        soon_lets_nobody_in(runtime.name, serving.addr);
+    }
+}
+
+#[test]
+fn its_limits_are_those_of_its_connections() {
+    let much = "x".repeat(4 * READ_AHEAD);
+    for runtime in RUNTIMES {
+        let serving = (runtime.serve)();
+        let most = READ_AHEAD - "AHEAD\n".len();
+        // All of it may not have come when it looks: then it looks again.
+        let full = (0..100).any(|_| {
+            let mut client = Client::connect(serving.addr).unwrap();
+            let ahead = client.ask(&format!("AHEAD\n{much}")).unwrap();
+            let ahead: usize = ahead.trim_end().parse().unwrap();
+            assert!(ahead <= most, "{}: {ahead}", runtime.name);
+            ahead == most
+        });
+        assert!(full, "{}", runtime.name);
+        serving.stop();
     }
 }
 
