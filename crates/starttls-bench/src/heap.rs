@@ -19,7 +19,7 @@ pub(crate) fn measure<B: Binding>(setup: &Setup, pairs: usize) -> Result<f64> {
     Ok((allocated() - before) as f64 / pairs as f64)
 }
 
-type Pair<B> = (Box<<B as Binding>::Stream>, Box<<B as Binding>::Stream>);
+type Pair<B> = (Box<<B as Binding>::Server>, Box<<B as Binding>::Client>);
 
 fn connect<B: Binding>(setup: &Setup, runtime: &B::Runtime) -> Result<Pair<B>> {
     let Sockets { server, client } = setup.sockets()?;

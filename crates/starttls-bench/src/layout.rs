@@ -1,13 +1,22 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static REPETITION: AtomicU64 = AtomicU64::new(0);
+
+/// From here on every [`Layout`] is another one.
+pub(crate) fn next() {
+    REPETITION.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Blocks of odd sizes with holes between them, so that every repetition finds the heap in another order.
 ///
 /// On some processors how fast a large copy is depends on how far source and destination are apart within a page (`rep movsb` of AMD's
 /// Zen 3, which glibc uses from 4 KiB on). A connection keeps its buffers, so one order of the heap would give all repetitions of a
-/// row the same luck, good or bad.
+/// row the same luck, good or bad. Each thread that runs a side wants one, as it has a heap of its own.
 pub(crate) struct Layout(#[expect(dead_code, reason = "held, not used")] Vec<Vec<u8>>);
 
 impl Layout {
-    pub(crate) fn new(repetition: usize) -> Self {
-        let mut state = repetition as u64;
+    pub(crate) fn new() -> Self {
+        let mut state = REPETITION.load(Ordering::Relaxed);
         let mut size = || {
             // Knuth's MMIX generator; its upper bits are good enough.
             state = state

@@ -78,9 +78,10 @@ fn main() -> Result<()> {
     for measure in Measure::all().filter(|measure| args.measure.is_none_or(|only| only == *measure))
     {
         // One repetition of every row before the next of any, so that a drift of the machine hits all of them.
-        for repetition in 0..repetitions {
+        for _ in 0..repetitions {
+            layout::next();
             for row in &rows {
-                let _layout = Layout::new(repetition);
+                let _layout = Layout::new();
                 run(measure, row, &setup, &amount, &mut report)?;
             }
         }

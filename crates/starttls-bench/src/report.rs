@@ -60,7 +60,7 @@ impl Report {
                 let Some(value) = self.value(figure, row) else {
                     continue;
                 };
-                print!("  {:<24}{value:>12.3}", row.name);
+                print!("  {:<28}{value:>12.3}", row.name);
                 for other in rows.iter().filter(|other| other.group == row.group) {
                     let compared = row.role == Role::Ours && other.role != Role::Ours;
                     let Some(ratio) = self

@@ -12,6 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use crate::setup::Setup;
 use crate::{bulk, handshake, heap, ping_pong};
 
+mod blocking_family;
+mod futures_family;
 mod tokio_family;
 
 /// A stream of any runtime, or of none: what the measures do with it.
@@ -58,17 +60,18 @@ pub(crate) trait Runtime: Sized {
 /// One way to get from a socket to a stream, with the same dialogue before TLS in all of them.
 pub(crate) trait Binding {
     type Runtime: Runtime;
-    type Stream: Pipe;
+    type Server: Pipe;
+    type Client: Pipe;
 
     fn server(
         setup: &Setup,
         socket: TcpStream,
-    ) -> impl Future<Output = Result<Self::Stream>> + Send;
+    ) -> impl Future<Output = Result<Self::Server>> + Send;
 
     fn client(
         setup: &Setup,
         socket: TcpStream,
-    ) -> impl Future<Output = Result<Self::Stream>> + Send;
+    ) -> impl Future<Output = Result<Self::Client>> + Send;
 }
 
 /// Two futures on one thread, of which only the one that was woken is polled.
@@ -122,6 +125,7 @@ async fn ask(plain: &mut impl Pipe) -> Result<()> {
 }
 
 /// A binding, with every measure made for it.
+#[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// What it stands beside: rows of one group are compared.
@@ -153,5 +157,10 @@ fn row<B: Binding>(group: &'static str, role: Role, name: &'static str) -> Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    tokio_family::rows()
+    [
+        tokio_family::rows(),
+        futures_family::rows(),
+        blocking_family::rows(),
+    ]
+    .concat()
 }

@@ -69,15 +69,16 @@ struct Plain;
 
 impl Binding for Plain {
     type Runtime = tokio::runtime::Runtime;
-    type Stream = Tokio<Transport>;
+    type Server = Tokio<Transport>;
+    type Client = Tokio<Transport>;
 
-    async fn server(_: &Setup, socket: net::TcpStream) -> Result<Self::Stream> {
+    async fn server(_: &Setup, socket: net::TcpStream) -> Result<Self::Server> {
         let mut stream = Tokio(transport(socket)?);
         be_asked(&mut stream).await?;
         Ok(stream)
     }
 
-    async fn client(_: &Setup, socket: net::TcpStream) -> Result<Self::Stream> {
+    async fn client(_: &Setup, socket: net::TcpStream) -> Result<Self::Client> {
         let mut stream = Tokio(transport(socket)?);
         ask(&mut stream).await?;
         Ok(stream)
@@ -88,21 +89,22 @@ struct TokioRustls;
 
 impl Binding for TokioRustls {
     type Runtime = tokio::runtime::Runtime;
-    type Stream = Tokio<tokio_rustls::TlsStream<Transport>>;
+    type Server = Tokio<tokio_rustls::server::TlsStream<Transport>>;
+    type Client = Tokio<tokio_rustls::client::TlsStream<Transport>>;
 
-    async fn server(setup: &Setup, socket: net::TcpStream) -> Result<Self::Stream> {
+    async fn server(setup: &Setup, socket: net::TcpStream) -> Result<Self::Server> {
         let mut plain = Tokio(transport(socket)?);
         be_asked(&mut plain).await?;
         let acceptor = TlsAcceptor::from(setup.server_config().clone());
-        Ok(Tokio(acceptor.accept(plain.0).await?.into()))
+        Ok(Tokio(acceptor.accept(plain.0).await?))
     }
 
-    async fn client(setup: &Setup, socket: net::TcpStream) -> Result<Self::Stream> {
+    async fn client(setup: &Setup, socket: net::TcpStream) -> Result<Self::Client> {
         let mut plain = Tokio(transport(socket)?);
         ask(&mut plain).await?;
         let connector = TlsConnector::from(setup.client_config().clone());
         let name = "localhost".try_into()?;
-        Ok(Tokio(connector.connect(name, plain.0).await?.into()))
+        Ok(Tokio(connector.connect(name, plain.0).await?))
     }
 }
 
@@ -110,15 +112,16 @@ struct StarttlsTokio;
 
 impl Binding for StarttlsTokio {
     type Runtime = tokio::runtime::Runtime;
-    type Stream = Tokio<starttls_tokio::TlsStream<Transport>>;
+    type Server = Tokio<starttls_tokio::TlsStream<Transport>>;
+    type Client = Tokio<starttls_tokio::TlsStream<Transport>>;
 
-    async fn server(setup: &Setup, socket: net::TcpStream) -> Result<Self::Stream> {
+    async fn server(setup: &Setup, socket: net::TcpStream) -> Result<Self::Server> {
         let mut plain = Tokio(PlainStream::new(transport(socket)?));
         be_asked(&mut plain).await?;
         Ok(Tokio(plain.0.start_tls(setup.server_connection()?).await?))
     }
 
-    async fn client(setup: &Setup, socket: net::TcpStream) -> Result<Self::Stream> {
+    async fn client(setup: &Setup, socket: net::TcpStream) -> Result<Self::Client> {
         let mut plain = Tokio(PlainStream::new(transport(socket)?));
         ask(&mut plain).await?;
         Ok(Tokio(plain.0.start_tls(setup.client_connection()?).await?))
