@@ -61,16 +61,17 @@ impl Report {
                     continue;
                 };
                 print!("  {:<28}{value:>12.3}", row.name);
-                for other in rows.iter().filter(|other| other.group == row.group) {
-                    let compared = row.role == Role::Ours && other.role != Role::Ours;
-                    let Some(ratio) = self
-                        .value(figure, other)
-                        .filter(|value| compared && *value > 0.0)
-                        .map(|other| value / other)
-                    else {
+                let others = rows.iter().filter(|other| {
+                    row.role == Role::Ours && other.role != Role::Ours && other.group == row.group
+                });
+                for other in others {
+                    let Some(ratio) = self.value(figure, other).map(|other| value / other) else {
                         continue;
                     };
-                    print!("   {ratio:.2} of {}", other.name);
+                    // Where there is next to nothing without TLS, a ratio to it says nothing.
+                    if ratio < 10.0 {
+                        print!("   {ratio:.2} of {}", other.name);
+                    }
                     if other.role == Role::Other
                         && worst.as_ref().is_none_or(|(worst, _)| ratio > *worst)
                     {
