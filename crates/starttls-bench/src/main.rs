@@ -30,7 +30,7 @@ struct Args {
     /// Little work and few repetitions: shows that it runs, not what it costs.
     #[arg(long)]
     quick: bool,
-    /// How often each row is measured; the best counts.
+    /// How often each row is measured, one after the other; the best counts.
     #[arg(long)]
     repetitions: Option<usize>,
     /// Only this measure, as a profiler wants it.
@@ -41,35 +41,32 @@ struct Args {
     row: String,
 }
 
-/// How much work one repetition is: little, for on a machine with other things to do the best of many short ones is what it costs.
-struct Amount {
-    bulk_bytes: usize,
-    round_trips: usize,
-    handshakes: usize,
-    idle_pairs: usize,
+/// What is done for a row: little at a time, for on a machine with other things to do the best of many short repetitions is what it costs.
+#[derive(Clone, Copy)]
+struct Work {
+    /// Bytes, round trips, handshakes, or pairs.
+    amount: usize,
     repetitions: usize,
 }
 
-const FULL: Amount = Amount {
-    bulk_bytes: 128 << 20,
-    round_trips: 500,
-    handshakes: 50,
-    idle_pairs: 100,
-    repetitions: 41,
-};
-
-const QUICK: Amount = Amount {
-    bulk_bytes: 64 << 20,
-    round_trips: 250,
-    handshakes: 20,
-    idle_pairs: 20,
-    repetitions: 5,
-};
+fn work(measure: Measure, quick: bool) -> Work {
+    let (amount, repetitions) = match (measure, quick) {
+        (Measure::Bulk, false) => (64 << 20, 80),
+        (Measure::Bulk, true) => (32 << 20, 8),
+        (Measure::PingPong, false) => (250, 300),
+        (Measure::PingPong, true) => (250, 30),
+        (Measure::Handshake, false) => (10, 300),
+        (Measure::Handshake, true) => (10, 30),
+        (Measure::Heap, _) => (50, 1),
+    };
+    Work {
+        amount,
+        repetitions,
+    }
+}
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let amount = if args.quick { QUICK } else { FULL };
-    let repetitions = args.repetitions.unwrap_or(amount.repetitions).max(1);
     let mut rows = bindings::rows();
     rows.retain(|row| row.name.contains(&args.row));
     let setup = Setup::new()?;
@@ -77,16 +74,16 @@ fn main() -> Result<()> {
     let mut report = Report::default();
     for measure in Measure::all().filter(|measure| args.measure.is_none_or(|only| only == *measure))
     {
+        let work = work(measure, args.quick);
         // One repetition of every row before the next of any, so that a drift of the machine hits all of them.
-        for _ in 0..repetitions {
+        for _ in 0..args.repetitions.unwrap_or(work.repetitions).max(1) {
             layout::next();
             for row in &rows {
                 let _layout = Layout::new();
-                run(measure, row, &setup, &amount, &mut report)?;
+                run(measure, row, &setup, work.amount, &mut report)?;
             }
         }
     }
-    println!("best of {repetitions} interleaved repetitions each\n");
     report.print(&rows);
     Ok(())
 }
@@ -95,12 +92,12 @@ fn run(
     measure: Measure,
     row: &Row,
     setup: &Setup,
-    amount: &Amount,
+    amount: usize,
     report: &mut Report,
 ) -> Result<()> {
     match measure {
         Measure::Bulk => {
-            let sample = (row.bulk)(setup, amount.bulk_bytes)?;
+            let sample = (row.bulk)(setup, amount)?;
             report.note(
                 "CPU seconds per GiB, 64 KiB writes",
                 row,
@@ -109,7 +106,7 @@ fn run(
             report.note("read calls per GiB", row, sample.reads_per_gib);
         }
         Measure::PingPong => {
-            let sample = (row.ping_pong)(setup, amount.round_trips)?;
+            let sample = (row.ping_pong)(setup, amount)?;
             report.note(
                 "CPU ms per 1000 round trips of 64 bytes",
                 row,
@@ -122,11 +119,11 @@ fn run(
             );
         }
         Measure::Handshake => {
-            let cpu_ms = (row.handshake)(setup, amount.handshakes)?;
+            let cpu_ms = (row.handshake)(setup, amount)?;
             report.note("CPU ms per upgrade and full handshake", row, cpu_ms);
         }
         Measure::Heap => {
-            let bytes = (row.heap)(setup, amount.idle_pairs)?;
+            let bytes = (row.heap)(setup, amount)?;
             report.note("heap bytes of an idle pair", row, bytes);
         }
     }

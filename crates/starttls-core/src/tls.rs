@@ -121,10 +121,10 @@ impl Tls {
     pub fn read(&mut self, buf: &mut [u8]) -> Result<Incoming<usize>, Error> {
         let mut filled = 0;
         while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            filled = filled.saturating_add(self.engine.read(rest));
-            if filled == buf.len() || !self.advance() {
+            if !self.advance() {
                 break;
             }
+            filled = filled.saturating_add(self.engine.read(rest));
         }
         if filled > 0 || buf.is_empty() {
             return Ok(Incoming::Data(filled));
