@@ -4,12 +4,14 @@
 //! `cargo run --example ping_pong`. What the two sides say is in `dialogue.rs`.
 
 use std::net::TcpListener;
+use std::sync::mpsc;
 use std::thread;
 
 use clap::Parser;
 use starttls_examples::dialogue::GoAhead;
 use starttls_examples::made_on_the_spot;
 use starttls_examples::runtime::Runtime;
+use tokio::sync::oneshot;
 
 #[derive(Parser)]
 struct Arguments {
@@ -23,9 +25,15 @@ fn main() -> anyhow::Result<()> {
     let (server, client) = made_on_the_spot()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let server = thread::spawn(move || runtime.serve_one(listener, server, GoAhead::Line));
+    let (done, served) = mpsc::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = thread::spawn(move || {
+        let report = move |outcome| drop(done.send(outcome));
+        runtime.serve(listener, server, GoAhead::Line, report, stopped)
+    });
     runtime.client(address, client, "localhost".try_into()?, GoAhead::Line)?;
-    server.join().expect("the server does not panic")?;
+    served.recv()??;
     println!("both sides closed cleanly");
-    Ok(())
+    drop(stop);
+    server.join().expect("the server does not panic")
 }

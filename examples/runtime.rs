@@ -6,6 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use starttls_core::rustls::pki_types::ServerName;
 use starttls_core::rustls::{ClientConfig, Connection, ServerConfig};
+// It needs no runtime, and can be waited for by a thread too.
+use tokio::sync::oneshot::Receiver;
 
 use crate::dialogue::{self, GoAhead, Plain, Secured, Talk};
 
@@ -22,6 +24,11 @@ pub enum Runtime {
     /// Threads and blocking sockets.
     Blocking,
 }
+
+/// What is done with the outcome of a connection.
+pub trait Report: Fn(Result<()>) + Clone + Send + Sync + 'static {}
+
+impl<F: Fn(Result<()>) + Clone + Send + Sync + 'static> Report for F {}
 
 /// Binds the streams of one runtime to the dialogue. Their methods have the same names everywhere, with `.await` or without.
 macro_rules! bind {
@@ -67,9 +74,9 @@ macro_rules! bind {
     };
 }
 
-/// The programs on one async runtime, from what differs: how to connect, listen, run and spawn.
+/// The programs on one async runtime, from what differs: how to take over a listener, and to run.
 macro_rules! programs {
-    (connect: $connect:expr, listen: $listen:expr, run: $run:expr, spawn: $spawn:expr) => {
+    (listener: $listener:expr, run: $run:expr) => {
         pub(super) fn client(
             address: SocketAddr,
             config: Arc<ClientConfig>,
@@ -77,19 +84,8 @@ macro_rules! programs {
             go_ahead: GoAhead,
         ) -> Result<()> {
             $run(async {
-                let plain = PlainStream::new($connect(address).await?);
+                let plain = connect(address).await?;
                 dialogue::client(plain, config, name, go_ahead).await
-            })
-        }
-
-        pub(super) fn serve_one(
-            listener: TcpListener,
-            config: Arc<ServerConfig>,
-            go_ahead: GoAhead,
-        ) -> Result<()> {
-            $run(async {
-                let (socket, _) = $listen(listener)?.accept().await?;
-                dialogue::server(PlainStream::new(socket), config, go_ahead).await
             })
         }
 
@@ -97,15 +93,19 @@ macro_rules! programs {
             listener: TcpListener,
             config: Arc<ServerConfig>,
             go_ahead: GoAhead,
+            report: impl Report,
+            stop: Receiver<()>,
         ) -> Result<()> {
             $run(async {
-                let listener = $listen(listener)?;
-                loop {
-                    let (socket, _) = listener.accept().await?;
-                    let served =
-                        dialogue::server(PlainStream::new(socket), config.clone(), go_ahead);
-                    $spawn(async { report(served.await) });
-                }
+                let handler = |plain, _| {
+                    let report = report.clone();
+                    let served = dialogue::server(plain, config.clone(), go_ahead);
+                    async move { report(served.await) }
+                };
+                Server::from($listener(listener)?)
+                    .serve(handler, stop)
+                    .await;
+                Ok(())
             })
         }
     };
@@ -113,20 +113,17 @@ macro_rules! programs {
 
 mod on_tokio {
     use super::*;
-    use starttls_tokio::{PlainStream, TlsStream};
+    use starttls_tokio::{PlainStream, Server, TlsStream, connect};
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
     bind!(PlainStream<TcpStream>, TlsStream<TcpStream>, shutdown, (.await));
-
     programs!(
-        connect: TcpStream::connect,
-        listen: |listener: TcpListener| {
+        listener: |listener: TcpListener| {
             listener.set_nonblocking(true)?;
-            anyhow::Ok(tokio::net::TcpListener::from_std(listener)?)
+            tokio::net::TcpListener::from_std(listener)
         },
-        run: |work| tokio::runtime::Runtime::new()?.block_on(work),
-        spawn: |work| drop(tokio::spawn(work))
+        run: |work| tokio::runtime::Runtime::new()?.block_on(work)
     );
 }
 
@@ -134,14 +131,12 @@ mod on_smol {
     use super::*;
     use futures_util::{AsyncBufReadExt, AsyncWriteExt};
     use smol::net::TcpStream;
-    use starttls_smol::{PlainStream, TlsStream};
+    use starttls_smol::{PlainStream, Server, TlsStream, connect};
 
     bind!(PlainStream<TcpStream>, TlsStream<TcpStream>, close, (.await));
     programs!(
-        connect: TcpStream::connect,
-        listen: |listener: TcpListener| anyhow::Ok(smol::net::TcpListener::from(smol::Async::new(listener)?)),
-        run: smol::block_on,
-        spawn: |work| smol::spawn(work).detach()
+        listener: smol::net::TcpListener::try_from,
+        run: smol::block_on
     );
 }
 
@@ -149,20 +144,18 @@ mod on_async_std {
     use super::*;
     use async_std::net::TcpStream;
     use futures_util::{AsyncBufReadExt, AsyncWriteExt};
-    use starttls_async_std::{PlainStream, TlsStream};
+    use starttls_async_std::{PlainStream, Server, TlsStream, connect};
 
     bind!(PlainStream<TcpStream>, TlsStream<TcpStream>, close, (.await));
     programs!(
-        connect: TcpStream::connect,
-        listen: |listener: TcpListener| anyhow::Ok(async_std::net::TcpListener::from(listener)),
-        run: async_std::task::block_on,
-        spawn: |work| drop(async_std::task::spawn(work))
+        listener: |listener| anyhow::Ok(async_std::net::TcpListener::from(listener)),
+        run: async_std::task::block_on
     );
 }
 
 mod on_threads {
     use super::*;
-    use starttls_stream::{PlainStream, TlsStream};
+    use starttls_stream::{PlainStream, Server, TlsStream, connect};
     use std::io::{BufRead, Write};
     use std::net::TcpStream;
 
@@ -174,46 +167,25 @@ mod on_threads {
         name: ServerName<'static>,
         go_ahead: GoAhead,
     ) -> Result<()> {
-        let plain = PlainStream::new(TcpStream::connect(address)?);
-        run(dialogue::client(plain, config, name, go_ahead))
-    }
-
-    pub(super) fn serve_one(
-        listener: TcpListener,
-        config: Arc<ServerConfig>,
-        go_ahead: GoAhead,
-    ) -> Result<()> {
-        let (socket, _) = listener.accept()?;
-        run(dialogue::server(PlainStream::new(socket), config, go_ahead))
+        run(dialogue::client(connect(address)?, config, name, go_ahead))
     }
 
     pub(super) fn serve(
         listener: TcpListener,
         config: Arc<ServerConfig>,
         go_ahead: GoAhead,
+        report: impl Report,
+        stop: Receiver<()>,
     ) -> Result<()> {
-        loop {
-            let (socket, _) = listener.accept()?;
-            let config = config.clone();
-            std::thread::spawn(move || {
-                report(run(dialogue::server(
-                    PlainStream::new(socket),
-                    config,
-                    go_ahead,
-                )));
-            });
-        }
+        let handler = |plain, _| {
+            report(run(dialogue::server(plain, config.clone(), go_ahead)));
+        };
+        Ok(Server::from(listener).serve(handler, || drop(stop.blocking_recv()))?)
     }
 
     /// A dialogue that blocks wherever others wait is done when it is polled once.
     fn run(dialogue: impl Future<Output = Result<()>>) -> Result<()> {
         smol::block_on(dialogue)
-    }
-}
-
-fn report(result: Result<()>) {
-    if let Err(error) = result {
-        println!("server: {error:#}");
     }
 }
 
@@ -234,33 +206,20 @@ impl Runtime {
         }
     }
 
-    /// Serves one connection.
-    pub fn serve_one(
-        self,
-        listener: TcpListener,
-        config: Arc<ServerConfig>,
-        go_ahead: GoAhead,
-    ) -> Result<()> {
-        match self {
-            Self::Tokio => on_tokio::serve_one(listener, config, go_ahead),
-            Self::Smol => on_smol::serve_one(listener, config, go_ahead),
-            Self::AsyncStd => on_async_std::serve_one(listener, config, go_ahead),
-            Self::Blocking => on_threads::serve_one(listener, config, go_ahead),
-        }
-    }
-
-    /// Serves for ever, many at a time.
+    /// Serves many at a time, until it is told to stop or nobody can tell it any more. What comes of each connection is reported.
     pub fn serve(
         self,
         listener: TcpListener,
         config: Arc<ServerConfig>,
         go_ahead: GoAhead,
+        report: impl Report,
+        stop: Receiver<()>,
     ) -> Result<()> {
         match self {
-            Self::Tokio => on_tokio::serve(listener, config, go_ahead),
-            Self::Smol => on_smol::serve(listener, config, go_ahead),
-            Self::AsyncStd => on_async_std::serve(listener, config, go_ahead),
-            Self::Blocking => on_threads::serve(listener, config, go_ahead),
+            Self::Tokio => on_tokio::serve(listener, config, go_ahead, report, stop),
+            Self::Smol => on_smol::serve(listener, config, go_ahead, report, stop),
+            Self::AsyncStd => on_async_std::serve(listener, config, go_ahead, report, stop),
+            Self::Blocking => on_threads::serve(listener, config, go_ahead, report, stop),
         }
     }
 }

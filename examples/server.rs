@@ -10,6 +10,7 @@ use clap::Parser;
 use starttls_examples::dialogue::GoAhead;
 use starttls_examples::runtime::Runtime;
 use starttls_examples::{Versions, server_config};
+use tokio::sync::oneshot;
 
 #[derive(Parser)]
 struct Arguments {
@@ -45,5 +46,13 @@ fn main() -> anyhow::Result<()> {
     };
     let listener = TcpListener::bind(arguments.listen)?;
     println!("listening {}", listener.local_addr()?);
-    arguments.runtime.serve(listener, config, go_ahead)
+    let report = |outcome| {
+        if let Err(error) = outcome {
+            println!("server: {error:#}");
+        }
+    };
+    let (_never, stop) = oneshot::channel();
+    arguments
+        .runtime
+        .serve(listener, config, go_ahead, report, stop)
 }
