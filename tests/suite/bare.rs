@@ -34,16 +34,23 @@ impl<S: Stream> Bare<S> {
 
     /// Sends what rustls has to send.
     pub(crate) async fn send(&mut self) {
-        let mut records = Vec::new();
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut records).unwrap();
-        }
+        let records = self.records(b"");
         self.stream.send(&records).await.unwrap();
     }
 
     pub(crate) async fn say(&mut self, data: &[u8]) {
+        let records = self.records(data);
+        self.stream.send(&records).await.unwrap();
+    }
+
+    /// Encrypted, to be sent.
+    pub(crate) fn records(&mut self, data: &[u8]) -> Vec<u8> {
         self.tls.writer().write_all(data).unwrap();
-        self.send().await;
+        let mut records = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut records).unwrap();
+        }
+        records
     }
 
     /// Receives one record; how much data was in it.

@@ -55,6 +55,58 @@ pub(crate) fn megabytes_both_ways_and_reunited<R: Runtime>() {
     }
 }
 
+/// Reunited with something received and unread, which is more than is decrypted at once, and something written and unsent.
+pub(crate) fn reunited_in_the_middle<R: Runtime>() {
+    let ((here, at_here), (there, _)) = R::pair(1000);
+    let (here, mut peer) = R::both(
+        async || {
+            let mut here = here.start_tls(client()).await.unwrap();
+            assert_eq!(here.read_exact(1).await.unwrap(), b"1");
+            here
+        },
+        async || {
+            let mut peer = Bare::handshake(there).await;
+            peer.say(b"1").await;
+            peer
+        },
+    );
+    let (of_here, of_there) = (data(10_000, 12), data(100_000, 13));
+    peer.tls.set_buffer_limit(None);
+    let records = peer.records(&of_there);
+    let (mut reader, mut writer) = here.split();
+    // The beginning of a record, and when that was taken in, more than there is room for beside it.
+    at_here.inject(&records[..100]);
+    let beginning = thread::scope(|scope| {
+        let reading = scope.spawn(|| R::run(reader.read_exact(10)).unwrap());
+        while at_here.to_be_received() > 0 {
+            thread::yield_now();
+        }
+        at_here.inject(&records[100..]);
+        reading.join().unwrap()
+    });
+    let (mut here, mut peer) = R::both(
+        async || {
+            writer.write_all(&of_here).await.unwrap();
+            let mut here = R::Tls::reunite(reader, writer);
+            let rest = here.read_exact(of_there.len() - 10).await.unwrap();
+            assert!([beginning, rest].concat() == of_there);
+            here.flush().await.unwrap();
+            here
+        },
+        async || {
+            let mut received = 0;
+            while received < of_here.len() {
+                received += peer.hear().await;
+            }
+            peer
+        },
+    );
+    R::run(async {
+        peer.say(b"x").await;
+        assert_eq!(here.read_exact(1).await.unwrap(), b"x");
+    });
+}
+
 /// While one half is blocked writing the other reads.
 pub(crate) fn a_blocked_writer_does_not_keep_the_reader<R: Runtime>() {
     let ((here, _), (mut there, _)) = connected::<R>(1024);

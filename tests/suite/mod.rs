@@ -48,7 +48,7 @@ macro_rules! suite {
                     in_place_there_is_no_way_back_from_an_error, tls_in_tls;
                 flushing: over_a_buffering_transport, a_key_update_is_answered_by_reading;
                 taking: a_blocked_write_takes_nothing, a_blocked_plaintext_write_takes_nothing;
-                halves: megabytes_both_ways_and_reunited,
+                halves: megabytes_both_ways_and_reunited, reunited_in_the_middle,
                     a_blocked_writer_does_not_keep_the_reader, a_key_update_is_answered,
                     an_error_of_one_is_the_others;
             );

@@ -86,7 +86,11 @@ impl Channel {
             return state.ended.then_some(Ok(0));
         }
         drop(state);
-        Some(self.change(Side::Writer, |state| state.bytes.read(buf)))
+        Some(self.change(Side::Writer, |state| {
+            // Its two parts.
+            let n = state.bytes.read(buf)?;
+            Ok(n + state.bytes.read(&mut buf[n..])?)
+        }))
     }
 
     fn try_write(&self, buf: &[u8]) -> Option<io::Result<usize>> {
@@ -178,6 +182,11 @@ impl Watch {
     /// Everything that this end has sent.
     pub(crate) fn sent(&self) -> Vec<u8> {
         self.outgoing.state().history.clone()
+    }
+
+    /// How much is there for the end to receive.
+    pub(crate) fn to_be_received(&self) -> usize {
+        self.incoming.state().bytes.len()
     }
 
     /// Puts bytes before the end as if the other had sent them.
