@@ -60,6 +60,7 @@ pub(crate) async fn nut(tls: &mut Tls) -> Result<()> {
             "GET CMDDESC test beeper.mute" => "CMDDESC test beeper.mute \"Be quiet\"",
             "LOGOUT" => "OK Goodbye",
             "STARTTLS" => "ERR ALREADY-SSL-MODE",
+            "LOGIN test" | "PRIMARY test" | "MASTER test" => "OK",
             login if login.starts_with("USERNAME ") || login.starts_with("PASSWORD ") => "OK",
             _ => "ERR UNKNOWN-COMMAND",
         };

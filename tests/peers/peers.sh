@@ -43,9 +43,15 @@ nnrpd nntp 119 x:inn2
 nbdkit nbd 809 nbdkit
 qemu-nbd nbd 810 qemu-utils
 tigervnc vencrypt 900 tigervnc-standalone-server
+xrdp rdp 339 xrdp
+nats nats 422 nats-server
+upsd nut 493 x:nut-server
+munin-node munin 949 munin-node
+cups http-upgrade 631 cups-daemon
 origin tls 443 openssl
 squid connect 128 squid
 microsocks socks5-auth 181 microsocks
+dante socks4 180 dante-server
 haproxy proxy-v1 80 haproxy
 haproxy proxy-v2 81 haproxy
 haproxy backend 82 haproxy
@@ -61,8 +67,9 @@ APT='procps openssl gnutls-bin curl swaks msmtp postfix dovecot-core dovecot-ima
  dovecot-managesieved dovecot-submissiond slapd ldap-utils postgresql mariadb-server vsftpd prosody
  inspircd nbdkit libnbd-bin qemu-utils tigervnc-standalone-server squid haproxy
  microsocks libhiredis0.14 libmemcachedutil2 libmemcached11 libpcre2-posix3 libgdk-pixbuf-2.0-0
- libpulse0 libsasl2-2 libperl5.36 libgnutls-dane0 libpython3.11 libcanlock3 python3-venv python3-ldap lftp'
-UNPACK='proftpd-core proftpd-mod-crypto inn2 inn2-inews gvncviewer libgvnc-1.0-0'
+ libpulse0 libsasl2-2 libperl5.36 libgnutls-dane0 libpython3.11 libcanlock3 python3-venv python3-ldap lftp
+ dante-server xrdp nats-server munin-node cups-daemon cups-client s3270 sslscan libnss3-tools libwrap0 libnet-ssleay-perl'
+UNPACK='proftpd-core proftpd-mod-crypto inn2 inn2-inews gvncviewer libgvnc-1.0-0 nut-server nut-client libupsclient6'
 
 do_install() {
   local want=() p made=
@@ -81,9 +88,9 @@ do_install() {
     (cd "$HOME_/dl" && apt-get download -o APT::Sandbox::User=root "$p" >/dev/null 2>&1) || die "apt-get download $p failed"
     dpkg-deb -x "$HOME_/dl/$p"_*.deb "$X/$p"
   done
-  if [ ! -d "$VENV" ]; then
+  if ! "$VENV/bin/python" -c 'import nats' 2>/dev/null; then
     python3 -m venv "$VENV" && "$VENV/bin/pip" -q --disable-pip-version-check install \
-      jetblack-upgradeable-streams ldap3 || die "pip install failed"
+      jetblack-upgradeable-streams ldap3 nats-py || die "pip install failed"
   fi
   echo "install ok"
 }
@@ -308,6 +315,54 @@ start_tigervnc() {
   launch env HOME="$D/home" Xtigervnc ":$((p % 30000))" -rfbport "$p" -interface 127.0.0.1 -nolisten unix -nolisten tcp \
     -geometry 64x48 -depth 24 -SecurityTypes $(if_tls X509None None) -X509Cert "$CERT" -X509Key "$KEY" -Log '*:stderr:100'
 }
+start_xrdp() { # enough to come as far as a login
+  rows "$D/xrdp.ini" <<C
+[Globals] | port=tcp://127.0.0.1:$(port xrdp) | security_layer=$(if_tls tls rdp) | certificate=$CERT | key_file=$KEY | ssl_protocols=TLSv1.2, TLSv1.3
+[Logging] | LogFile=$D/xrdp.log | LogLevel=INFO | EnableSyslog=false | EnableConsole=false
+[Xvnc] | name=Xvnc | lib=libvnc.so | username=ask | password=ask | ip=127.0.0.1 | port=-1
+C
+  launch xrdp --nodaemon --config "$D/xrdp.ini"
+}
+start_nats() {
+  printf 'listen: "127.0.0.1:%s"\npid_file: "%s/nats.pid"\n%s\n' "$(port nats)" "$D" "$(if_tls "tls { cert_file: \"$CERT\", key_file: \"$KEY\" }")" >"$D/nats.conf"
+  launch nats-server -c "$D/nats.conf"
+}
+start_upsd() { # with one UPS whose driver is not running; NSS wants a database
+  mkdir -p "$D"/{etc,state,nss}; chmod 750 "$D/state"
+  openssl pkcs12 -export -in "$CERT" -inkey "$KEY" -name server -passout pass: -out "$D/both.p12" &&
+    certutil -N -d "$D/nss" --empty-password && certutil -A -d "$D/nss" -n ca -t CT,, -i "$DIR/ca.pem" &&
+    pk12util -i "$D/both.p12" -d "$D/nss" -W '' >"$D/nss.log" || return 1
+  rows "$D/etc/upsd.conf" <<C
+LISTEN 127.0.0.1 $(port upsd) | $(if_tls "CERTPATH $D/nss | CERTIDENT server \"\"")
+C
+  printf '[test]\ndriver = dummy-ups\nport = none\n' >"$D/etc/ups.conf"
+  printf '[test]\npassword = secret\nactions = SET\n' >"$D/etc/upsd.users"; chmod 640 "$D"/etc/*
+  launch env NUT_CONFPATH="$D/etc" NUT_STATEPATH="$D/state" NUT_ALTPIDPATH="$D/state" "$X/nut-server/lib/nut/upsd" -FF -u root
+}
+start_munin_node() { # its folders are fixed at build time, in a module of which it gets a copy
+  mkdir -p "$D"/{plugins,plugin-conf.d,state,perl/Munin/Common}
+  sed "s#{/etc/munin}#{$D}#; s#{/var/lib/munin[^}]*}#{$D/state}#" /usr/share/perl5/Munin/Common/Defaults.pm >"$D/perl/Munin/Common/Defaults.pm"
+  printf '#!/bin/sh\n[ "$1" = config ] && echo graph_title Load && echo load.label load && exit\necho load.value 0.5\n' >"$D/plugins/load"
+  rows "$D/munin-node.conf" <<C
+log_level 4 | log_file $D/munin.log | pid_file $D/munin.pid | background 0 | setsid 0 | user root | group root | host_name localhost
+allow ^127\.0\.0\.1\$ | host 127.0.0.1 | port $(port munin-node) | tls enabled
+$(if_tls "tls_private_key $KEY | tls_certificate $CERT") | tls_ca_certificate $DIR/ca.pem | tls_verify_certificate no
+C
+  chmod 755 "$D/plugins/load"; launch perl -T "-I$D/perl" /usr/sbin/munin-node --config "$D/munin-node.conf"
+}
+start_cups() { # it takes the certificate by the name that the client says: keep the one that there is
+  mkdir -p "$D"/{spool,cache,state,ssl,root}; cp "$CERT" "$D/ssl/localhost.crt"; cp "$KEY" "$D/ssl/localhost.key"
+  rows "$D/cupsd.conf" <<C
+Listen 127.0.0.1:$(port cups) | ServerName localhost | ServerAlias * | Browsing Off | WebInterface No | DefaultAuthType None
+DefaultEncryption IfRequested | <Location /> | Order allow,deny | Allow all | </Location>
+C
+  rows "$D/cups-files.conf" <<C
+SystemGroup root | User nobody | Group nogroup | ServerRoot $D | CacheDir $D/cache | StateDir $D/state | RequestRoot $D/spool
+DataDir $D/root | DocumentRoot $D/root | ServerKeychain ssl | CreateSelfSignedCerts no
+AccessLog $D/access.log | ErrorLog $D/error.log | PageLog $D/page.log
+C
+  launch cupsd -f -c "$D/cupsd.conf" -s "$D/cups-files.conf"
+}
 start_origin() { launch openssl s_server -accept "127.0.0.1:$(port origin)" -www -quiet -cert "$CERT" -key "$KEY"; }
 need() { alive "$DIR/$1" || "$0" start "$1" "$DIR"; }   # another peer that this one forwards to
 start_squid() {
@@ -320,6 +375,14 @@ C
   launch squid -N -n "peers$BASE" -f "$D/squid.conf"
 }
 start_microsocks() { need origin || return 1; as nobody microsocks -i 127.0.0.1 -p "$(port microsocks)" -u test -P secret; }
+start_dante() { # `danted` becomes the user that it is told to
+  rows "$D/danted.conf" <<C
+logoutput: stderr | internal: 127.0.0.1 port = $(port dante) | external: 127.0.0.1 | clientmethod: none | socksmethod: none
+user.privileged: root | user.unprivileged: nobody
+client pass { | from: 127.0.0.0/8 to: 0.0.0.0/0 | } | socks pass { | from: 127.0.0.0/8 to: 0.0.0.0/0 | command: connect | }
+C
+  need origin && launch danted -f "$D/danted.conf" -p "$D/danted.pid"
+}
 start_haproxy() { # v1 and v2 front ends send a PROXY header to HAPROXY_BACKEND (default: haproxy's own echo back end)
   local to; to=127.0.0.1:${HAPROXY_BACKEND:-$(port haproxy backend)}; cat "$CERT" "$KEY" >"$D/both.pem"
   rows "$D/haproxy.cfg" <<C
@@ -415,6 +478,12 @@ via() { CURL curl 'SSL connection using' "https://localhost:$(port origin)/" "$@
 check_origin() { via; }
 check_squid() { via -p -x "http://localhost:$(port squid)"; }
 check_microsocks() { via --socks5-hostname "test:secret@localhost:$(port microsocks)"; }
+check_dante() { via --socks4 "localhost:$(port dante)"; }
+check_xrdp() { run sslscan 'Subject: +localhost' sslscan --no-colour --rdp "localhost:$(port xrdp)"; }
+check_nats() { run nats-py '^pong' "$VENV/bin/python" "$(dirname "$0")/python/nats_client.py" --port "$(port nats)" --cafile "$DIR/ca.pem"; }
+check_upsd() { run upsc 'handshake done successfully' env LD_LIBRARY_PATH="$X/libupsclient6/lib/x86_64-linux-gnu" "$X/nut-client/bin/upsc" -l "localhost:$(port upsd)"; }
+check_munin_node() { run munin '^load.value' perl "$(dirname "$0")/munin_client.pl" "$(port munin-node)" "$DIR/ca.pem" 'fetch load'; }
+check_cups() { run lpstat 'scheduler is running' lpstat -E -h "localhost:$(port cups)" -r; }
 check_haproxy() { for v in 1 2; do CURL "curl v$v" '^src=127' "https://localhost:$(port haproxy proxy-v$v)/" && SAID+=" $(grep -o 'src=.*' <<<"$OUT")"; done; }
 check_jetblack() { # the demo client sends its ClientHello right after STARTTLS, so one run in five hangs: allow ten tries
   local i T=2

@@ -68,16 +68,20 @@ impl Headers {
             .any(|element| is_it(element.trim_ascii()))
     }
 
-    /// "Connection: Upgrade" and an Upgrade to any version of TLS (RFC 2817 section 3).
+    /// "Connection: Upgrade" and an Upgrade to any version of TLS (RFC 2817 section 3): what a request must have.
     pub(crate) fn upgrade_to_tls(&self) -> bool {
-        let is_tls = |product: &[u8]| {
-            let (name, version) = product.split_at_checked(4).unwrap_or_default();
-            name.eq_ignore_ascii_case(b"TLS/") && !version.is_empty()
-        };
-        self.has_element("Upgrade", is_tls)
+        self.name_tls()
             && self.has_element("Connection", |option| {
                 option.eq_ignore_ascii_case(b"upgrade")
             })
+    }
+
+    /// An Upgrade to any version of TLS. In a 101 that says everything; CUPS has `Connection: Keep-Alive` beside it.
+    pub(crate) fn name_tls(&self) -> bool {
+        self.has_element("Upgrade", |product| {
+            let (name, version) = product.split_at_checked(4).unwrap_or_default();
+            name.eq_ignore_ascii_case(b"TLS/") && !version.is_empty()
+        })
     }
 
     /// The message announces a body, of whatever length other than 0.
@@ -225,8 +229,9 @@ mod tests {
         let head = b"HTTP/1.1 101 x\r\nUpgrade: HTTP/2.0, tls/1.2\r\nConnection: close\r\nConnection: x , Upgrade\r\n\r\n";
         assert!(response(head).unwrap().unwrap().headers.upgrade_to_tls());
         let head = b"HTTP/1.1 101 x\r\nUpgrade: TLS/\r\nConnection: Upgrade\r\n\r\n";
-        assert!(!response(head).unwrap().unwrap().headers.upgrade_to_tls());
+        assert!(!response(head).unwrap().unwrap().headers.name_tls());
         let head = b"HTTP/1.1 101 x\r\nUpgrade: TLS/1.0\r\nConnection: Upgraded\r\n\r\n";
-        assert!(!response(head).unwrap().unwrap().headers.upgrade_to_tls());
+        let headers = response(head).unwrap().unwrap().headers;
+        assert!(headers.name_tls() && !headers.upgrade_to_tls());
     }
 }

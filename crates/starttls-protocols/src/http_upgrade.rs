@@ -76,7 +76,7 @@ impl Negotiator for Client {
 
 fn react(response: &Response) -> Result<Option<Progress>, Error> {
     match response.code {
-        101 if response.headers.upgrade_to_tls() => Ok(Some(Progress::Done(Boundary::Exact))),
+        101 if response.headers.name_tls() => Ok(Some(Progress::Done(Boundary::Exact))),
         100 | 102..=199 => Ok(None),
         // The request was answered, and Upgrade ignored, as a server may that does not know it.
         200..=299 => Err(Error::NotOffered),

@@ -1,9 +1,8 @@
 //! gtk-vnc's gvnccapture against our server.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::{Server, file, must_say};
+use crate::support::{Server, file, must_say, unpacked};
 
 #[test]
 fn vencrypt_and_a_picture_of_the_screen() {
@@ -13,19 +12,17 @@ fn vencrypt_and_a_picture_of_the_screen() {
     std::fs::create_dir_all(&authorities).unwrap();
     std::fs::copy(file("ca.pem"), authorities.join("cacert.pem")).unwrap();
 
-    let peers = std::env::var("PEERS_HOME").unwrap_or("/tmp/starttls-peers/opt".to_owned());
-    let unpacked = PathBuf::from(peers).join("x");
     // It takes the authority from the home folder of the user, whatever HOME says: it gets a /root of its own.
     must_say(
         Command::new("unshare")
             .args(["-m", "sh", "-c"])
             .arg("mount --bind \"$1\" /root && exec \"$2\" \"$3\" /root/screen.png")
             .args(["sh".as_ref(), home.as_os_str()])
-            .arg(unpacked.join("gvncviewer/usr/bin/gvnccapture"))
+            .arg(unpacked("gvncviewer").join("usr/bin/gvnccapture"))
             .arg(format!("localhost:{}", server.port - 5900))
             .env(
                 "LD_LIBRARY_PATH",
-                unpacked.join("libgvnc-1.0-0/usr/lib/x86_64-linux-gnu"),
+                unpacked("libgvnc-1.0-0").join("usr/lib/x86_64-linux-gnu"),
             ),
         &["Saved display"],
     );

@@ -2,7 +2,9 @@
 //!
 //! A module or test is named after its peer. `PEERS_DIR` has the certificates, `PEERS_BASE` moves the ports (see `tests/peers/README.md`).
 
+mod cups;
 mod curl;
+mod dante;
 mod dovecot;
 mod gnutls;
 mod gvnc;
@@ -14,6 +16,8 @@ mod lftp;
 mod libnbd;
 mod mariadb;
 mod microsocks;
+mod munin_node;
+mod nats;
 mod nbdkit;
 mod nnrpd;
 mod openssl;
@@ -24,9 +28,13 @@ mod proftpd;
 mod prosody;
 mod python;
 mod qemu_nbd;
+mod s3270;
 mod slapd;
 mod squid;
+mod sslscan;
 mod support;
 mod swaks;
 mod tigervnc;
+mod upsd;
 mod vsftpd;
+mod xrdp;

@@ -51,10 +51,21 @@ pub(crate) fn script(name: &str) -> Command {
     command
 }
 
-/// The same with the packages that `peers.sh` has installed for it.
+/// What `peers.sh` has installed where nobody else looks.
+fn peers_home() -> PathBuf {
+    std::env::var("PEERS_HOME")
+        .unwrap_or("/tmp/starttls-peers/opt".to_owned())
+        .into()
+}
+
+/// A package that `peers.sh` has only unpacked.
+pub(crate) fn unpacked(package: &str) -> PathBuf {
+    peers_home().join("x").join(package)
+}
+
+/// A Python script of `tests/peers/python`, with the packages that `peers.sh` has installed for it.
 pub(crate) fn peers_python(name: &str) -> Command {
-    let home = std::env::var("PEERS_HOME").unwrap_or("/tmp/starttls-peers/opt".to_owned());
-    let mut command = Command::new(format!("{home}/venv/bin/python"));
+    let mut command = Command::new(peers_home().join("venv/bin/python"));
     command.arg(
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("peers/python")
