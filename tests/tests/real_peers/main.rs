@@ -11,6 +11,7 @@ mod gvnc;
 mod haproxy;
 mod inside;
 mod inspircd;
+mod irssi;
 mod jetblack;
 mod lftp;
 mod libnbd;
