@@ -21,10 +21,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Parser;
 use starttls_examples::{Versions, negotiated, server_config};
-use starttls_protocols::proxy;
 use starttls_protocols::registry::{Protocol, ServerOptions};
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::vencrypt::Subtype;
+use starttls_protocols::{connect, proxy, socks};
+use starttls_tokio::core::Negotiator;
 use starttls_tokio::rustls::{ServerConfig, ServerConnection};
 use starttls_tokio::{PlainStream, TlsStream};
 use tokio::io::AsyncWriteExt;
@@ -53,6 +54,9 @@ struct Arguments {
     /// Every connection begins with a PROXY header.
     #[arg(long)]
     proxy_header: bool,
+    /// Play the proxy too that leads to this server, wherever a client wants to go: `connect`, `socks4` or `socks5`.
+    #[arg(long, value_name = "PROTOCOL")]
+    tunnel: Option<Protocol>,
     /// TLS versions to allow.
     #[arg(long, value_enum, default_value_t)]
     tls: Versions,
@@ -79,7 +83,7 @@ async fn main() -> Result<()> {
 async fn serve(socket: TcpStream, arguments: &Arguments, config: Arc<ServerConfig>) -> Result<()> {
     let connection = ServerConnection::new(config.clone())?;
     let plain = PlainStream::new(socket);
-    let negotiator = arguments.protocol.server(&options(arguments)?)?;
+    let negotiator = negotiator(arguments)?;
     let mut header = proxy::Reader::new();
     let tls = match arguments.protocol {
         // TLS begins right behind the header.
@@ -95,6 +99,18 @@ async fn serve(socket: TcpStream, arguments: &Arguments, config: Arc<ServerConfi
     }
     println!("TLS is up, {}", negotiated(tls.connection()));
     inside(arguments, config, tls, header.header()).await
+}
+
+type Dialogue = Box<dyn Negotiator<Tls = ServerConnection> + Send>;
+
+fn negotiator(arguments: &Arguments) -> Result<Dialogue> {
+    let inner = arguments.protocol.server(&options(arguments)?)?;
+    Ok(match arguments.tunnel {
+        None => inner,
+        Some(Protocol::Connect) => Box::new(connect::Server::new().then(inner)),
+        Some(Protocol::Socks4 | Protocol::Socks5) => Box::new(socks::Server::new().then(inner)),
+        Some(other) => anyhow::bail!("{other} is no tunnel to a server of any protocol"),
+    })
 }
 
 fn options(arguments: &Arguments) -> Result<ServerOptions> {

@@ -140,6 +140,23 @@ fn socks_4_and_4a() {
     }
 }
 
+/// A server that speaks first, at the end of a tunnel.
+#[test]
+fn an_upgrade_at_the_end_of_each_tunnel() {
+    for (tunnel, option) in [
+        ("connect", "--proxy"),
+        ("socks4", "--socks4a"),
+        ("socks5", "--socks5-hostname"),
+    ] {
+        let server = Server::of("imap", &["--tunnel", tunnel]);
+        let proxy = format!("localhost:{}", server.port);
+        must_say(
+            curl("imap://localhost/").args([option, &proxy, "--proxytunnel", "-u", "test:secret"]),
+            &["STARTTLS", VERIFIED, "* LIST () \"/\" INBOX"],
+        );
+    }
+}
+
 #[test]
 fn proxy_header_and_tls_at_once() {
     let server = Server::of("proxy-v1", &[]);

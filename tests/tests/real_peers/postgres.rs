@@ -2,9 +2,11 @@
 
 use std::process::Command;
 
+use starttls_core::{Error as CoreError, Misbehaviour};
 use starttls_protocols::postgres;
+use starttls_tokio::Error;
 
-use crate::inside::{declined, inside, is_verified_in_each_version, refused_with};
+use crate::inside::{connect, declined, inside, is_verified_in_each_version, refused_with};
 use crate::support::{Second, Server, file, must_fail, must_say, port};
 
 const POSTGRES: u16 = 432;
@@ -27,6 +29,21 @@ async fn postgres_and_the_beginning_of_a_login_inside() {
         let request = tls.bytes(length as usize - 4).await;
         assert_eq!(request, b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0");
     }
+}
+
+/// As Debian builds it, with GSSAPI, it says that it can, whether anybody can log in so or not.
+#[tokio::test]
+async fn postgres_asked_for_gss_encryption_first() {
+    let plain = connect(port(POSTGRES)).await;
+    let outcome = plain.negotiate(postgres::Client::with_gss()).await;
+    assert!(
+        matches!(
+            &outcome,
+            Err(Error::Protocol(CoreError::Misbehaved(Misbehaviour::Unexpected(answer))))
+                if answer.text.as_bytes() == b"G"
+        ),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
