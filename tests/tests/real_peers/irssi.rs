@@ -1,12 +1,9 @@
 //! irssi, an IRC client, against our server.
 
 use std::fs;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::process::Command;
 
-use crate::support::{Server, file, until};
+use crate::support::{Program, Server, file};
 
 /// Has it connect on a terminal until it shows these words.
 fn irssi_shows(host: &str, port: u16, words: &str) {
@@ -21,36 +18,11 @@ fn irssi_shows(host: &str, port: u16, words: &str) {
     fs::write(home.join("config"), settings).unwrap();
     // Wide, so that no words are broken.
     let command = format!("stty cols 250 && exec irssi --home={}", home.display());
-    let child = Command::new("script")
+    let mut irssi = Command::new("script");
+    irssi
         .args(["-qec", &command, "/dev/null"])
-        .env("TERM", "xterm")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut irssi = Running(child.unwrap());
-    let shown = Arc::new(Mutex::new(Vec::new()));
-    let mut screen = irssi.0.stdout.take().unwrap();
-    thread::spawn({
-        let shown = shown.clone();
-        move || {
-            let mut buf = [0; 4096];
-            while let Ok(n @ 1..) = screen.read(&mut buf) {
-                shown.lock().unwrap().extend_from_slice(&buf[..n]);
-            }
-        }
-    });
-    until(|| String::from_utf8_lossy(&shown.lock().unwrap()).contains(words));
-}
-
-/// With its terminal it ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+        .env("TERM", "xterm");
+    Program::start(&mut irssi).shows(words);
 }
 
 #[test]

@@ -235,6 +235,61 @@ impl Drop for Second {
     }
 }
 
+/// A program that goes on until this is dropped.
+pub(crate) struct Program {
+    child: Child,
+    shown: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Program {
+    /// Starts it, with a standard input on which nothing ever comes.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let streams: [Box<dyn Read + Send>; 2] = [
+            Box::new(child.stdout.take().expect("piped")),
+            Box::new(child.stderr.take().expect("piped")),
+        ];
+        for mut stream in streams {
+            let shown = shown.clone();
+            thread::spawn(move || {
+                let mut buf = [0; 4096];
+                while let Ok(n @ 1..) = stream.read(&mut buf) {
+                    shown.lock().unwrap().extend_from_slice(&buf[..n]);
+                }
+            });
+        }
+        Self { child, shown }
+    }
+
+    /// Waits until it shows these words, and gives everything that it has shown.
+    pub(crate) fn shows(&self, words: &str) -> String {
+        let shown = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
+        let start = Instant::now();
+        while !shown().contains(words) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it does not show {words:?}:\n{}",
+                shown()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        shown()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Runs a program to its end, with nothing or something on its standard input; both outputs as one text.
 ///
 /// # Panics

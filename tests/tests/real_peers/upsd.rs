@@ -7,7 +7,7 @@ use std::process::Command;
 use starttls_protocols::nut;
 
 use crate::inside::{declined, inside, is_verified_in_each_version, refused_with};
-use crate::support::{Second, Server, file, must_say, port, run, unpacked};
+use crate::support::{Program, Second, Server, file, must_say, port, unpacked};
 
 const NUT: u16 = 493;
 
@@ -59,22 +59,20 @@ fn upsc_to_our_server() {
     );
 }
 
-/// upsmon runs until it is stopped, so that what it has said is looked at afterwards.
-fn upsmon(server: &Server, name: &str) -> String {
-    let folder = monitor_folder(name, server.port);
-    let mut upsmon = Command::new("timeout");
+/// In one process, in the foreground, and talkative.
+fn upsmon(server: &Server, name: &str) -> Program {
+    let mut upsmon = program("lib/nut/upsmon");
     upsmon
-        .arg("4")
-        .arg(unpacked("nut-client").join("lib/nut/upsmon"))
-        .args(["-F", "-D", "-D", "-D"])
-        .env("NUT_CONFPATH", folder)
-        .envs(program("").get_envs().filter_map(|(k, v)| Some((k, v?))));
-    run(&mut upsmon).1
+        .args(["-p", "-F", "-D", "-D", "-D"])
+        .env("NUT_CONFPATH", monitor_folder(name, server.port));
+    Program::start(&mut upsmon)
 }
 
 /// Its settings: it demands TLS, and this name in the certificate.
 fn monitor_folder(name: &str, port: u16) -> PathBuf {
     let folder = file(&format!("upsmon-{name}"));
+    // certutil has questions where there is a database already.
+    let _ = fs::remove_dir_all(&folder);
     let nss = folder.join("nss");
     fs::create_dir_all(&nss).unwrap();
     let certutil = |arguments: &[&str]| {
@@ -96,18 +94,13 @@ fn monitor_folder(name: &str, port: u16) -> PathBuf {
 #[test]
 fn upsmon_to_our_server() {
     let server = Server::of("nut", &[]);
-    let said = upsmon(&server, "localhost");
+    let said = upsmon(&server, "localhost").shows("Logged into UPS test@localhost");
     assert!(
         said.contains("Intend to authenticate server localhost : SUCCESS"),
         "{said}"
     );
-    assert!(said.contains("Logged into UPS test@localhost"), "{said}");
     server.says("TLS is up");
 
-    let said = upsmon(&server, "other.example");
-    assert!(
-        said.contains("Intend to authenticate server localhost : FAILED"),
-        "{said}"
-    );
+    let said = upsmon(&server, "other.example").shows("server localhost : FAILED");
     assert!(!said.contains("Logged into UPS"), "{said}");
 }
