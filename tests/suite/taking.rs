@@ -23,7 +23,8 @@ pub(crate) fn a_blocked_write_takes_nothing<R: Runtime>() {
         for _ in 0..rounds {
             at_here.be_impatient();
             let taken = until_blocked(&mut here, &mut number);
-            assert!(taken.len() > 10_000, "{}", taken.len());
+            // Blocked is who has left something behind: a write at the least is taken whole.
+            assert!(taken.len() >= 3000, "{}", taken.len());
             at_here.be_patient();
             let (flushed, received) = R::both(
                 async || here.flush().await,

@@ -224,6 +224,33 @@ async fn in_place_and_back_and_again() {
     }
 }
 
+/// S16: a megabyte each way at the same time, over pipes smaller than any record.
+#[tokio::test]
+async fn a_megabyte_each_way_over_small_pipes() {
+    const SIZE: usize = 1 << 20;
+    for pipe in [1, 13, 64, 256, 1024, 4096] {
+        let (here, there) = duplex(pipe);
+        let both = async |tls: TlsStream<DuplexStream>| {
+            let (mut reader, mut writer) = tokio::io::split(tls);
+            let write = async {
+                writer.write_all(&vec![7; SIZE]).await.unwrap();
+                writer.shutdown().await.unwrap();
+            };
+            let read = async {
+                let mut received = Vec::new();
+                reader.read_to_end(&mut received).await.unwrap();
+                assert!(received.len() == SIZE && received.iter().all(|byte| *byte == 7));
+            };
+            tokio::join!(write, read);
+        };
+        // Each side goes on to use its stream in the same future: the last flight of the other may still be under way.
+        tokio::join!(
+            async { both(PlainStream::new(here).start_tls(client()).await.unwrap()).await },
+            async { both(PlainStream::new(there).start_tls(server()).await.unwrap()).await },
+        );
+    }
+}
+
 /// An upgrade that is dropped half-done leaves a stream that is good for nothing.
 #[tokio::test]
 async fn a_dropped_upgrade_leaves_no_plaintext() {

@@ -97,9 +97,11 @@ impl Driver<Tls> {
             if let Some(error) = &self.link.write_failed {
                 return Err(super::again(error));
             }
+            // What is left of earlier writes goes first: room that comes back byte by byte would make a record of every byte.
+            let taken = if self.phase.has_output() { &[] } else { data };
             let n = self
                 .phase
-                .write_vectored(data)
+                .write_vectored(taken)
                 .map_err(|error| protocol(&error))?;
             if n > 0 {
                 // These bytes are ours now: a failure is told at the next call.
