@@ -89,8 +89,7 @@ impl Negotiator for Client {
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         if !self.asked {
             self.asked = true;
-            // "the length of the opaque data constituting the credential sent in the RPC Call message MUST be zero. The
-            // verifier accompanying the credential MUST be an AUTH_NONE verifier of length zero." (RFC 9289 section 4.1)
+            // The credential is empty, and the verifier beside it is AUTH_NONE, empty too (RFC 9289 section 4.1).
             let (program, version) = (self.program, self.version);
             let call = [
                 self.xid,
@@ -130,7 +129,7 @@ impl Client {
                 if fields.rest().len() != rest {
                     return Err(unparsable());
                 }
-                // With the verifier the client goes on "even if the Reply's accept_stat is not SUCCESS" (section 4.1).
+                // With the verifier the client goes on, whether or not the call itself has succeeded (section 4.1).
                 if (flavour, body) == (AUTH_NONE, STARTTLS) {
                     return Ok(Progress::Done(Boundary::Exact));
                 }
@@ -191,8 +190,7 @@ impl Server {
                 self.go_ahead = Some(call.xid);
                 return Ok(());
             }
-            // "If an RPC client attempts to use AUTH_TLS for anything other than the NULL procedure, the RPC server MUST
-            // respond with a reject_stat of AUTH_ERROR." (RFC 9289 section 4.1)
+            // AUTH_TLS is for the NULL procedure only; anything else is an AUTH_ERROR (RFC 9289 section 4.1).
             Call {
                 flavour: AUTH_TLS, ..
             } => &[AUTH_ERROR, AUTH_BADCRED],
