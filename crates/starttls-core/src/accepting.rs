@@ -13,7 +13,7 @@ use crate::{Error, Incoming, Misuse, Phase, Stage, Tls, UntrustedText};
 /// A server that has switched to TLS and waits for the ClientHello, to choose the `ServerConfig` by it.
 ///
 /// ```no_run
-/// # fn config_for(_: Option<&str>) -> std::sync::Arc<rustls::ServerConfig> { unimplemented!() }
+/// # fn f(config_for: impl Fn(Option<&str>) -> std::sync::Arc<rustls::ServerConfig>) -> Result<(), starttls_core::Error> {
 /// # fn recv(_: &mut [u8]) -> usize { 0 }
 /// # fn send(_: &[u8]) {}
 /// use starttls_core::{Incoming, Phase, Plain};
@@ -34,7 +34,7 @@ use crate::{Error, Incoming, Misuse, Phase, Stage, Tls, UntrustedText};
 ///     }
 /// };
 /// let tls = accepting.start_tls(config).expect("a configuration that suits the hello");
-/// # Ok::<(), starttls_core::Error>(())
+/// # Ok(()) }
 /// ```
 pub struct Accepting {
     wire: Wire,

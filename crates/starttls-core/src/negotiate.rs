@@ -167,13 +167,12 @@ pub enum Output {
 /// ```
 ///
 /// ```no_run
-/// # fn connection() -> rustls::ClientConnection { unimplemented!() }
+/// # fn f<N: starttls_core::Negotiator>(negotiator: N, connection: N::Tls) -> Result<(), starttls_core::Error> {
 /// # fn recv(_: &mut [u8]) -> usize { 0 }
 /// # fn send(_: &[u8]) {}
-/// # fn negotiator() -> Box<dyn starttls_core::Negotiator<Tls = rustls::ClientConnection>> { unimplemented!() }
 /// use starttls_core::{Output, Upgrade};
 ///
-/// let mut upgrade = Upgrade::new(negotiator(), connection());
+/// let mut upgrade = Upgrade::new(negotiator, connection);
 /// let tls = loop {
 ///     match upgrade.poll_output()? {
 ///         Output::Transmit(bytes) => send(&bytes),
@@ -187,7 +186,7 @@ pub enum Output {
 ///         Output::Upgraded(tls) => break tls,
 ///     }
 /// };
-/// # Ok::<(), starttls_core::Error>(())
+/// # Ok(()) }
 /// ```
 pub struct Upgrade<N: Negotiator> {
     state: State<N>,

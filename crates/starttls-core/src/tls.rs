@@ -40,12 +40,12 @@ impl<T> Incoming<T> {
 /// [`Phase`]; the handshake needs nothing else than that.
 ///
 /// ```no_run
-/// # fn connection() -> rustls::ClientConnection { unimplemented!() }
+/// # fn f(connection: rustls::ClientConnection) -> Result<(), starttls_core::Error> {
 /// # fn recv(_: &mut [u8]) -> usize { 0 }
 /// # fn send(_: &[u8]) {}
 /// use starttls_core::{Incoming, Phase, Plain};
 ///
-/// let mut tls = Plain::new().start_tls(connection())?;
+/// let mut tls = Plain::new().start_tls(connection)?;
 /// let mut out = Vec::new();
 /// let mut buf = [0; 4096];
 /// loop {
@@ -63,7 +63,7 @@ impl<T> Incoming<T> {
 ///         },
 ///     }
 /// }
-/// # Ok::<(), starttls_core::Error>(())
+/// # Ok(()) }
 /// ```
 pub struct Tls {
     engine: Engine,

@@ -13,16 +13,16 @@ use crate::misbehaviour::malformed;
 /// The client's part: the greeting, SSLRequest, and no answer.
 ///
 /// ```no_run
-/// # fn plain() -> starttls_core::Plain { unimplemented!() }
+/// # fn f(mut plain: starttls_core::Plain) -> Result<(), starttls_core::Error> {
 /// use starttls_core::Negotiator;
 /// use starttls_protocols::mysql;
 ///
 /// let mut client = mysql::Client::new();
-/// let progress = client.advance(&mut plain())?; // or any `upgrade` with `&mut client`
+/// let progress = client.advance(&mut plain)?; // or any `upgrade` with `&mut client`
 /// if let Some(greeting) = client.greeting() {
 ///     println!("{} bytes of scramble for {:?}", greeting.scramble.len(), greeting.auth_plugin);
 /// }
-/// # Ok::<(), starttls_core::Error>(())
+/// # Ok(()) }
 /// ```
 #[derive(Debug)]
 pub struct Client {
