@@ -7,9 +7,9 @@
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
 
-use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, split_verb};
-use crate::reply::{Continuation, Replies, Reply};
+use crate::read::dialogue::{Dialogue, Step};
+use crate::read::line::{LineEnd, Lines, split_verb};
+use crate::read::reply::{Continuation, Replies, Reply};
 
 /// The client's part: greeting, AUTH TLS.
 ///

@@ -9,8 +9,8 @@ use starttls_core::{
     Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal, rustls,
 };
 
-use crate::http::{Heads, Request, Response};
-use crate::line::has_line_end;
+use crate::read::http::{Heads, Request, Response};
+use crate::read::line::has_line_end;
 
 /// The client's part: `OPTIONS *` with Upgrade, and `101`.
 ///

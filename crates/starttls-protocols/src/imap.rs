@@ -6,10 +6,10 @@
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
-use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, split_verb};
-use crate::literal::{Message, Messages, announced};
-use crate::misbehaviour::malformed;
+use crate::read::dialogue::{Dialogue, Step};
+use crate::read::line::{LineEnd, Lines, split_verb};
+use crate::read::literal::{Message, Messages, announced};
+use crate::read::misbehaviour::malformed;
 
 /// The tags of the client's two commands. They are no tags that a counting client makes, so that `at_command` repeats none.
 const CAPABILITY_TAG: &[u8] = b"tls1";

@@ -6,9 +6,9 @@
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
-use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, has_line_end};
-use crate::misbehaviour::malformed;
+use crate::read::dialogue::{Dialogue, Step};
+use crate::read::line::{LineEnd, Lines, has_line_end};
+use crate::read::misbehaviour::malformed;
 
 /// The client's part: STARTTLS, and what else a server says before it answers.
 ///

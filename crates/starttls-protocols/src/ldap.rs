@@ -8,9 +8,9 @@
 use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
-use crate::ber::{self, ENUMERATED, INTEGER, OCTET_STRING, SEQUENCE};
-use crate::fields::Fields;
-use crate::misbehaviour::malformed;
+use crate::read::ber::{self, ENUMERATED, INTEGER, OCTET_STRING, SEQUENCE};
+use crate::read::fields::Fields;
+use crate::read::misbehaviour::malformed;
 
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 const NOTICE_OF_DISCONNECTION: &[u8] = b"1.3.6.1.4.1.1466.20036";

@@ -17,20 +17,22 @@
     )
 )]
 
-mod ber;
-mod dialogue;
-mod facts;
-mod fields;
-mod http;
-mod line;
-mod literal;
-mod misbehaviour;
-mod options;
-mod reply;
-mod xml;
+// Imports run down only: port -> registry -> protocols and tunnels -> read.
 
+mod port;
+pub use port::{diagnose, sniff};
+
+pub mod registry;
+
+pub mod tunnel;
+// In the folder of what they have in common, and under a path of their own.
+#[path = "tunnel/connect.rs"]
 pub mod connect;
-pub mod diagnose;
+#[path = "tunnel/proxy/mod.rs"]
+pub mod proxy;
+#[path = "tunnel/socks/mod.rs"]
+pub mod socks;
+
 pub mod ftp;
 pub mod http_upgrade;
 pub mod imap;
@@ -45,14 +47,11 @@ pub mod nntp;
 pub mod nut;
 pub mod pop3;
 pub mod postgres;
-pub mod proxy;
 pub mod rdp;
-pub mod registry;
 pub mod rpc;
 pub mod smtp;
-pub mod sniff;
-pub mod socks;
 pub mod telnet;
-pub mod tunnel;
 pub mod vencrypt;
 pub mod xmpp;
+
+mod read;

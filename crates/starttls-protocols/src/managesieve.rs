@@ -6,10 +6,10 @@
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress};
 
-use crate::dialogue::{Dialogue, Step};
-use crate::line::{has_line_end, split_verb};
-use crate::literal::{Message, Messages};
-use crate::misbehaviour::malformed;
+use crate::read::dialogue::{Dialogue, Step};
+use crate::read::line::{has_line_end, split_verb};
+use crate::read::literal::{Message, Messages};
+use crate::read::misbehaviour::malformed;
 
 /// The client's part: the server's capabilities, STARTTLS.
 ///

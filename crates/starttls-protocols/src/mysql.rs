@@ -11,8 +11,8 @@
 
 use starttls_core::{Error, Misbehaviour, Plain};
 
-use crate::fields::{Fields, take};
-use crate::misbehaviour::{malformed, too_long};
+use crate::read::fields::{Fields, take};
+use crate::read::misbehaviour::{malformed, too_long};
 
 mod client;
 pub use client::{Client, Greeting};

@@ -8,9 +8,9 @@ use serde_json::Value;
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
-use crate::dialogue::ReadMessages;
-use crate::line::{LineEnd, Lines, has_line_end, split_verb};
-use crate::misbehaviour::malformed;
+use crate::read::dialogue::ReadMessages;
+use crate::read::line::{LineEnd, Lines, has_line_end, split_verb};
+use crate::read::misbehaviour::malformed;
 
 /// The client's part: the server's INFO, and what it says of TLS.
 ///

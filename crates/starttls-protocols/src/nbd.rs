@@ -7,8 +7,8 @@
 use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
-use crate::fields::{Fields, expect_start, take};
-use crate::misbehaviour::{malformed, too_long};
+use crate::read::fields::{Fields, expect_start, take};
+use crate::read::misbehaviour::{malformed, too_long};
 
 const MAGIC: u64 = 0x4e42_444d_4147_4943;
 const OPTION_MAGIC: u64 = 0x4948_4156_454f_5054;

@@ -5,9 +5,9 @@
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
 
-use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, split_verb};
-use crate::reply::Reply;
+use crate::read::dialogue::{Dialogue, Step};
+use crate::read::line::{LineEnd, Lines, split_verb};
+use crate::read::reply::Reply;
 
 /// The client's part: greeting, CAPABILITIES, STARTTLS.
 ///

@@ -6,8 +6,8 @@
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
-use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, split_verb};
+use crate::read::dialogue::{Dialogue, Step};
+use crate::read::line::{LineEnd, Lines, split_verb};
 
 /// The client's part: STARTTLS. There is no greeting and no list of what is offered, so that `new` and `at_command` are the same.
 ///

@@ -6,9 +6,9 @@
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
-use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, split_verb};
-use crate::misbehaviour::malformed;
+use crate::read::dialogue::{Dialogue, Step};
+use crate::read::line::{LineEnd, Lines, split_verb};
+use crate::read::misbehaviour::malformed;
 
 /// The client's part: greeting, CAPA, STLS.
 ///

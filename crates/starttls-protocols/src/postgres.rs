@@ -11,8 +11,8 @@
 use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
-use crate::fields::{Fields, take};
-use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
+use crate::read::fields::{Fields, take};
+use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];

@@ -16,8 +16,8 @@ use starttls_core::{
     rustls,
 };
 
-use crate::fields::{Fields, expect_start, take};
-use crate::misbehaviour::{malformed, too_long};
+use crate::read::fields::{Fields, expect_start, take};
+use crate::read::misbehaviour::{malformed, too_long};
 
 const CONNECTION_REQUEST: u8 = 0xe0;
 const CONNECTION_CONFIRM: u8 = 0xd0;

@@ -11,8 +11,8 @@ use std::mem;
 use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
-use crate::fields::{Fields, take};
-use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
+use crate::read::fields::{Fields, take};
+use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 const CALL: u32 = 0;
 const REPLY: u32 = 1;

@@ -5,9 +5,9 @@
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misuse, Negotiator, Plain, Progress};
 
-use crate::dialogue::{Dialogue, Step};
-use crate::line::{LineEnd, Lines, has_line_end, split_verb};
-use crate::reply::{Continuation, Replies, Reply};
+use crate::read::dialogue::{Dialogue, Step};
+use crate::read::line::{LineEnd, Lines, has_line_end, split_verb};
+use crate::read::reply::{Continuation, Replies, Reply};
 
 /// The client's part: greeting, EHLO, STARTTLS.
 ///

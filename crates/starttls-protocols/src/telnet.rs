@@ -15,8 +15,8 @@ use std::mem;
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
-use crate::dialogue::{Dialogue, ReadMessages, Step};
-use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
+use crate::read::dialogue::{Dialogue, ReadMessages, Step};
+use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;

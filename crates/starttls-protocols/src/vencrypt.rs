@@ -10,7 +10,7 @@
 
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
-use crate::fields::{expect_start, take};
+use crate::read::fields::{expect_start, take};
 
 mod client;
 pub use client::Client;

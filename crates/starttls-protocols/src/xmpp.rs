@@ -9,8 +9,8 @@ use quick_xml::escape::escape;
 use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
-use crate::dialogue::{Dialogue, ReadMessages, Step};
-use crate::xml::{Element, FORBIDDEN};
+use crate::read::dialogue::{Dialogue, ReadMessages, Step};
+use crate::read::xml::{Element, FORBIDDEN};
 
 mod stream;
 use stream::{Said, Stream};

@@ -7,8 +7,8 @@ use super::{
     CLIENT_SSL, LONG_FLAG, LONG_PASSWORD, MAX_PACKET, PLUGIN_AUTH, PROTOCOL_41, SECURE_CONNECTION,
     SslRequest, TRANSACTIONS, UTF8MB4, next_packet,
 };
-use crate::fields::Fields;
-use crate::misbehaviour::malformed;
+use crate::read::fields::Fields;
+use crate::read::misbehaviour::malformed;
 
 /// The client's part: the greeting, SSLRequest, and no answer.
 ///

@@ -5,7 +5,7 @@ use super::{
     CLIENT_SSL, CONNECT_WITH_DB, LONG_FLAG, LONG_PASSWORD, PLUGIN_AUTH, PROTOCOL_41,
     SECURE_CONNECTION, SslRequest, TRANSACTIONS, UTF8MB4, next_packet, packet,
 };
-use crate::misbehaviour::malformed;
+use crate::read::misbehaviour::malformed;
 
 /// The server's part: a greeting of the caller's, and SSLRequest.
 ///

@@ -2,8 +2,8 @@ use starttls_core::rustls::ClientConnection;
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use super::{Impossible, Subtype, VENCRYPT, Version, unexpected, version, version_message};
-use crate::fields::{Fields, take};
-use crate::misbehaviour::{malformed, too_long};
+use crate::read::fields::{Fields, take};
+use crate::read::misbehaviour::{malformed, too_long};
 
 /// The security type TLS: an anonymous key exchange.
 const ANONYMOUS_TLS: u8 = 18;

@@ -2,8 +2,8 @@ use starttls_core::rustls::ServerConnection;
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use super::{Subtype, VENCRYPT, Version, unexpected, version, version_message};
-use crate::fields::{Fields, take};
-use crate::misbehaviour::malformed;
+use crate::read::fields::{Fields, take};
+use crate::read::misbehaviour::malformed;
 
 /// The server's part: VeNCrypt 0.2 as the only security type.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
 use super::STREAMS;
-use crate::dialogue::ReadMessages;
-use crate::misbehaviour::malformed;
-use crate::xml::{Element, Piece, Xml};
+use crate::read::dialogue::ReadMessages;
+use crate::read::misbehaviour::malformed;
+use crate::read::xml::{Element, Piece, Xml};
 
 /// What was said on a stream, one whole thing at a time.
 #[derive(Debug)]

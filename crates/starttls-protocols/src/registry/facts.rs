@@ -1,6 +1,6 @@
 use starttls_core::Boundary;
 
-use crate::registry::Protocol;
+use super::protocol::Protocol;
 
 /// A side of a dialogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

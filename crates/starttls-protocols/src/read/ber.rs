@@ -6,8 +6,8 @@
 
 use starttls_core::{Error, Plain};
 
-use crate::fields::{Fields, take};
-use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
+use crate::read::fields::{Fields, take};
+use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 /// SEQUENCE.
 pub(crate) const SEQUENCE: u8 = 0x30;

@@ -1,7 +1,7 @@
 use starttls_core::{Error, Plain};
 
-use crate::dialogue::ReadMessages;
-use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
+use crate::read::dialogue::ReadMessages;
+use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 /// The longest line. SMTP allows 512 bytes with its end, IMAP suggests 8,000; Postfix and Dovecot take 8 KiB too.
 pub(crate) const MAX_LINE: usize = 8 * 1024;

@@ -4,9 +4,9 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
-use crate::dialogue::ReadMessages;
-use crate::line::{LineEnd, Lines};
-use crate::misbehaviour::{malformed, too_long};
+use crate::read::dialogue::ReadMessages;
+use crate::read::line::{LineEnd, Lines};
+use crate::read::misbehaviour::{malformed, too_long};
 
 /// The longest head, as Apache and nginx limit a line of it. A proxy's answer has 40 to 600 bytes.
 const MAX_HEAD: usize = 8 * 1024;

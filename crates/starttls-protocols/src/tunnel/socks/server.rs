@@ -7,8 +7,8 @@ use super::{
     ATYP_IPV4, ATYP_IPV6, ATYP_NAME, CONNECT, GRANTED, MAX_STRING, NO_AUTHENTICATION, NO_METHOD,
     REJECTED, USER_PASSWORD, message_length, parse_address,
 };
-use crate::fields::{Fields, take};
-use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
+use crate::read::fields::{Fields, take};
+use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 use crate::tunnel::{Credentials, Host, Permit, Target, Tunnel};
 
 /// The proxy's part, for all three versions: the request is read and answered; the tunnel ends here, in whoever runs this.

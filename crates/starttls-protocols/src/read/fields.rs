@@ -1,6 +1,6 @@
 use starttls_core::{Error, Plain};
 
-use crate::misbehaviour::{malformed, refuse_tls_record};
+use crate::read::misbehaviour::{malformed, refuse_tls_record};
 
 /// Takes the fields of a complete message one after the other, all in network byte order. `None` means that the message is shorter
 /// than it should be.

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use super::{TYPE_ALPN, TYPE_AUTHORITY, TYPE_SSL, TYPE_UNIQUE_ID};
-use crate::fields::Fields;
+use crate::read::fields::Fields;
 
 /// What a header says.
 #[derive(Debug, Clone, PartialEq, Eq)]

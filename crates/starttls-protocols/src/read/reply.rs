@@ -1,8 +1,8 @@
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
-use crate::dialogue::ReadMessages;
-use crate::line::{LineEnd, Lines};
-use crate::misbehaviour::malformed;
+use crate::read::dialogue::ReadMessages;
+use crate::read::line::{LineEnd, Lines};
+use crate::read::misbehaviour::malformed;
 
 /// A three-digit reply of SMTP, LMTP, FTP or NNTP, of one line or several.
 #[derive(Debug, Clone, PartialEq, Eq)]

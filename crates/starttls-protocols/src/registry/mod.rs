@@ -19,106 +19,22 @@ use rustls::{ClientConnection, ServerConnection};
 use serde_json::json;
 use starttls_core::{Error, Misuse, Negotiator, rustls};
 
-pub use crate::facts::{AfterTls, Facts, First, Role};
-pub use crate::options::{ClientOptions, ServerOptions};
+mod facts;
+pub use facts::{AfterTls, Facts, First, Role};
+
+mod options;
+pub use options::{ClientOptions, ServerOptions};
+
+mod protocol;
+pub use protocol::Protocol;
+
 use crate::tunnel::{Credentials, Tunnel};
 use crate::{
     connect, ftp, http_upgrade, imap, irc, ldap, managesieve, munin, mysql, nats, nbd, nntp, nut,
     pop3, postgres, proxy, rdp, rpc, smtp, socks, telnet, vencrypt, xmpp,
 };
 
-/// A protocol with an upgrade to TLS inside its own dialogue, or one that carries such a protocol to its server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Protocol {
-    /// [`smtp`]
-    Smtp,
-    /// [`smtp`], with the greeting of LMTP
-    Lmtp,
-    /// [`imap`]
-    Imap,
-    /// [`pop3`]
-    Pop3,
-    /// [`nntp`]
-    Nntp,
-    /// [`managesieve`]
-    Sieve,
-    /// [`ftp`]
-    Ftp,
-    /// [`xmpp`], client to server
-    Xmpp,
-    /// [`xmpp`], server to server
-    XmppServer,
-    /// [`ldap`]
-    Ldap,
-    /// [`postgres`]
-    Postgres,
-    /// [`mysql`]
-    Mysql,
-    /// [`irc`]
-    Irc,
-    /// [`telnet`]
-    Telnet,
-    /// [`connect`]: a tunnel through an HTTP proxy
-    Connect,
-    /// [`http_upgrade`]
-    HttpUpgrade,
-    /// [`socks`]: a tunnel with SOCKS 4 or 4a
-    Socks4,
-    /// [`socks`]: a tunnel with SOCKS 5
-    Socks5,
-    /// [`proxy`]: a header in text
-    ProxyV1,
-    /// [`proxy`]: a header in binary
-    ProxyV2,
-    /// [`nbd`]
-    Nbd,
-    /// [`rpc`]
-    Rpc,
-    /// [`vencrypt`]
-    Vencrypt,
-    /// [`rdp`]
-    Rdp,
-    /// [`nut`]
-    Nut,
-    /// [`munin`]
-    Munin,
-    /// [`nats`]
-    Nats,
-}
-
 impl Protocol {
-    /// All of them, in the order of the table in `docs/protocols.md`.
-    pub const ALL: [Self; 27] = [
-        Self::Smtp,
-        Self::Lmtp,
-        Self::Imap,
-        Self::Pop3,
-        Self::Nntp,
-        Self::Sieve,
-        Self::Ftp,
-        Self::Xmpp,
-        Self::XmppServer,
-        Self::Ldap,
-        Self::Postgres,
-        Self::Mysql,
-        Self::Irc,
-        Self::Telnet,
-        Self::Connect,
-        Self::HttpUpgrade,
-        Self::Socks4,
-        Self::Socks5,
-        Self::ProxyV1,
-        Self::ProxyV2,
-        Self::Nbd,
-        Self::Rpc,
-        Self::Vencrypt,
-        Self::Rdp,
-        Self::Nut,
-        Self::Munin,
-        Self::Nats,
-    ];
-
     /// The client's dialogue, from its beginning.
     ///
     /// What it has learnt when it is done is not to be had from here: who needs that (the greeting of MySQL, the subtype of VeNCrypt)

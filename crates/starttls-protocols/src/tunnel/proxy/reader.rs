@@ -5,8 +5,8 @@ use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
 
 use super::header::parse_tlvs;
 use super::{Addresses, Header, TYPE_CRC32C, V1, V2, crc32c};
-use crate::fields::{Fields, expect_start, take};
-use crate::misbehaviour::{malformed, too_long};
+use crate::read::fields::{Fields, expect_start, take};
+use crate::read::misbehaviour::{malformed, too_long};
 use crate::tunnel::Tunnel;
 
 /// The longest header of version 1, line end included (section 2.1).

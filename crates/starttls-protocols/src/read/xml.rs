@@ -11,7 +11,7 @@ use quick_xml::name::{Namespace, NamespaceResolver, PrefixDeclaration, ResolveRe
 use quick_xml::parser::{ElementParser, Parser};
 use starttls_core::{Error, Plain};
 
-use crate::misbehaviour::{malformed, refuse_tls_record, too_long};
+use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 /// What a comment, a processing instruction, a DTD or a CDATA section is malformed as.
 pub(crate) const FORBIDDEN: &str = "markup that XMPP forbids";

@@ -10,7 +10,7 @@ use starttls_core::{
     Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal, rustls,
 };
 
-use crate::http::{Heads, Request};
+use crate::read::http::{Heads, Request};
 use crate::tunnel::{Credentials, Host, Permit, Target, Tunnel};
 
 /// The most requests without the right credentials: one without any, one with, and one mistake.

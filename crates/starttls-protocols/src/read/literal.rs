@@ -1,8 +1,8 @@
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
-use crate::dialogue::ReadMessages;
-use crate::line::{LineEnd, Lines, MAX_LINE};
-use crate::misbehaviour::too_long;
+use crate::read::dialogue::ReadMessages;
+use crate::read::line::{LineEnd, Lines, MAX_LINE};
+use crate::read::misbehaviour::too_long;
 
 /// The longest literal. Before TLS there is a reason for none; they are read so that what is in them is not taken for lines.
 pub(crate) const MAX_LITERAL: usize = MAX_LINE;

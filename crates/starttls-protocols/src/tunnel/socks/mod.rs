@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use starttls_core::Error;
 
-use crate::fields::Fields;
-use crate::misbehaviour::malformed;
+use crate::read::fields::Fields;
+use crate::read::misbehaviour::malformed;
 use crate::tunnel::{Host, Target};
 
 mod client;

@@ -7,8 +7,8 @@ use super::{
     ATYP_IPV4, ATYP_IPV6, ATYP_NAME, CONNECT, GRANTED, MAX_STRING, NO_AUTHENTICATION, NO_METHOD,
     USER_PASSWORD, message_length, parse_address,
 };
-use crate::fields::{Fields, take};
-use crate::misbehaviour::{malformed, refuse_tls_record};
+use crate::read::fields::{Fields, take};
+use crate::read::misbehaviour::{malformed, refuse_tls_record};
 use crate::tunnel::{Credentials, Host, Target, Tunnel};
 
 /// The client's part: CONNECT by name or address.
