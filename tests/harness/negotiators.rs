@@ -47,6 +47,14 @@ impl AnyNegotiator {
         Self::Server(Box::new(negotiator))
     }
 
+    /// One step in a loop of one's own.
+    pub fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        match self {
+            Self::Client(negotiator) => negotiator.advance(plain),
+            Self::Server(negotiator) => negotiator.advance(plain),
+        }
+    }
+
     /// One step, as `Upgrade` takes it.
     pub fn negotiate(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         match self {

@@ -58,7 +58,7 @@ impl Verdict {
             Self::Waiting => ("waiting", none),
             Self::Failed(error) => match error {
                 Error::NotOffered => ("not-offered", none),
-                Error::Refused(said) => ("refused", code(said.code)),
+                Error::Refused(said) | Error::TunnelRefused(said) => ("refused", code(said.code)),
                 Error::Misbehaved(Misbehaviour::Unexpected(said)) => {
                     ("unexpected", code(said.code))
                 }
@@ -68,7 +68,7 @@ impl Verdict {
                 Error::Misbehaved(Misbehaviour::TooLong { what, .. }) => {
                     ("too-long", (*what).to_owned())
                 }
-                Error::Misbehaved(Misbehaviour::Goodbye(said)) => ("goodbye", code(said.code)),
+                Error::Goodbye(said) => ("goodbye", code(said.code)),
                 Error::Misbehaved(Misbehaviour::AlreadyAuthenticated) => {
                     ("already-authenticated", none)
                 }
@@ -87,7 +87,9 @@ impl Verdict {
         match self {
             Self::Failed(
                 Error::Refused(said)
-                | Error::Misbehaved(Misbehaviour::Unexpected(said) | Misbehaviour::Goodbye(said)),
+                | Error::TunnelRefused(said)
+                | Error::Goodbye(said)
+                | Error::Misbehaved(Misbehaviour::Unexpected(said)),
             ) => Some(said.text.escaped()),
             Self::Failed(Error::Misbehaved(Misbehaviour::Malformed { sample, .. })) => {
                 Some(sample.escaped())
@@ -110,19 +112,42 @@ impl Verdict {
 pub(super) struct Outcome {
     output: Vec<u8>,
     verdict: Verdict,
+    /// How many bytes of the input are left to whoever comes next.
+    left: usize,
+    /// The negotiator itself has seen what must not be there, and has not given the go-ahead.
+    withheld: bool,
 }
 
 impl Outcome {
     pub(super) fn must_be(&self, expected: &Self, way: &str) -> Result<(), String> {
-        must_say(&self.output, &expected.output, way)?;
-        if self.verdict == expected.verdict {
-            return Ok(());
+        // What comes later than the go-ahead is refused as well, but cannot take it back.
+        match (self.withheld, expected.withheld) {
+            (true, false) => self.must_withhold(expected, way)?,
+            (false, true) => expected.must_withhold(self, way)?,
+            _ => must_say(&self.output, &expected.output, way)?,
         }
-        let Self { verdict, .. } = self;
-        Err(format!(
-            "{way}: {verdict:?} instead of {:?}",
-            expected.verdict
-        ))
+        let Self { verdict, left, .. } = self;
+        if *verdict != expected.verdict {
+            let expected = &expected.verdict;
+            return Err(format!("{way}: {verdict:?} instead of {expected:?}"));
+        }
+        if *left != expected.left {
+            let expected = expected.left;
+            return Err(format!(
+                "{way}: {left} bytes are left instead of {expected}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn must_withhold(&self, went_ahead: &Self, way: &str) -> Result<(), String> {
+        if self.output.starts_with(&went_ahead.output) {
+            let said = self.output.escape_ascii();
+            return Err(format!(
+                "{way}: the go-ahead was given in front of what was sent without it: \"{said}\""
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -157,7 +182,10 @@ impl Transcript {
         if self.says.is_some() && self.says != whole.verdict.says() {
             return Err(format!("the peer's words are {:?}", whole.verdict.says()));
         }
-        self.run_in_turns(&whole.verdict)?;
+        if self.left.is_some_and(|left| left != whole.left) {
+            return Err(format!("{} bytes are left unread", whole.left));
+        }
+        self.run_in_turns(&whole)?;
 
         let every_byte: Vec<usize> = (1..input.len()).collect();
         self.deliver(&input, &every_byte, Run::new(self))?
@@ -177,7 +205,7 @@ impl Transcript {
     }
 
     /// Each turn is answered before the next is said: no more and no less than the dialogue has there.
-    fn run_in_turns(&self, expected: &Verdict) -> Result<(), String> {
+    fn run_in_turns(&self, expected: &Outcome) -> Result<(), String> {
         let mut run = Run::new(self);
         for (index, turn) in self.turns.iter().enumerate() {
             run.feed(&turn.input)?;
@@ -191,10 +219,12 @@ impl Transcript {
                 &format!("in turns, after turn {index}"),
             )?;
         }
-        match run.verdict() {
-            verdict if verdict == *expected => Ok(()),
-            verdict => Err(format!("in turns: {verdict:?} instead of {expected:?}")),
+        let said = self.output();
+        Outcome {
+            output: said,
+            ..run.end(&self.input())?
         }
+        .must_be(expected, "in turns")
     }
 
     /// Bytes behind a complete upgrade change nothing before it, and are all still there.
@@ -205,8 +235,9 @@ impl Transcript {
         for trailer in TRAILERS {
             let longer = [input, trailer].concat();
             let expected = Outcome {
-                output: whole.output.clone(),
                 verdict: Verdict::Done(boundary, behind + trailer.len()),
+                left: whole.left + trailer.len(),
+                ..whole.clone()
             };
             let way = format!("followed by {}", trailer.escape_ascii());
             let every_byte: Vec<usize> = (1..longer.len()).collect();
@@ -232,10 +263,7 @@ impl Transcript {
             run.eof();
         }
         run.ask();
-        Ok(Outcome {
-            verdict: run.verdict(),
-            output: run.output,
-        })
+        run.end(input)
     }
 }
 
@@ -307,14 +335,63 @@ impl Run {
         }
     }
 
+    /// What came of it, which is final: asked again, with the dialogue before it, it says nothing and comes to the same.
+    fn end(mut self, input: &[u8]) -> Result<Outcome, String> {
+        let outcome = Outcome {
+            verdict: self.verdict(),
+            left: self.left(),
+            withheld: matches!(self.progress, Err(Error::UnreadPlaintext { .. })),
+            output: std::mem::take(&mut self.output),
+        };
+        if !self.is_over() {
+            return Ok(outcome);
+        }
+        let _ = self.plain.handle_input(input);
+        self.must_stay("the same loop", |negotiator, plain| {
+            negotiator.negotiate(plain)
+        })?;
+        // These two are found by the core, and the negotiator knows nothing of them.
+        let by_core = matches!(
+            &self.progress,
+            Err(Error::Truncated(_)
+                | Error::Misbehaved(Misbehaviour::TooLong {
+                    what: "negotiation",
+                    ..
+                }))
+        );
+        if !by_core {
+            self.must_stay("a loop of one's own", AnyNegotiator::advance)?;
+        }
+        Ok(outcome)
+    }
+
+    fn must_stay(
+        &mut self,
+        way: &str,
+        ask: impl FnOnce(&mut AnyNegotiator, &mut Plain) -> Result<Progress, Error>,
+    ) -> Result<(), String> {
+        let again = ask(&mut self.negotiator, &mut self.plain);
+        self.plain.poll_transmit(&mut self.output);
+        let (first, said) = (&self.progress, self.output.escape_ascii());
+        if again != *first || !self.output.is_empty() {
+            return Err(format!(
+                "{first:?} at first; asked again in {way}: {again:?}, saying \"{said}\""
+            ));
+        }
+        Ok(())
+    }
+
+    fn left(&self) -> usize {
+        self.plain.peek().len() + self.behind
+    }
+
     fn verdict(&self) -> Verdict {
         match &self.progress {
             Ok(Progress::NeedInput) => Verdict::Waiting,
             // What is unread now is refused (or, pipelined, goes to TLS); what comes later meets TLS in either case. That
             // the sum is the same in every way is what "the boundary is exact" means.
-            Ok(Progress::Done(boundary)) => {
-                Verdict::Done(*boundary, self.plain.peek().len() + self.behind)
-            }
+            Ok(Progress::Done(boundary)) => Verdict::Done(*boundary, self.left()),
+            Err(Error::UnreadPlaintext { .. }) => Verdict::Done(Boundary::Exact, self.left()),
             Err(error) => Verdict::Failed(error.clone()),
         }
     }

@@ -29,6 +29,8 @@ pub struct Transcript {
     pub expect: String,
     /// The peer's words in the error, escaped.
     pub says: Option<String>,
+    /// How many bytes of the input are left unread.
+    pub left: Option<usize>,
     pub(super) turns: Vec<Turn>,
     /// The other side closes at the end.
     pub(super) eof: bool,
@@ -106,6 +108,7 @@ impl Transcript {
             covers: Vec::new(),
             expect: String::new(),
             says: None,
+            left: None,
             turns: vec![Turn::default()],
             eof: false,
         };
@@ -134,6 +137,10 @@ impl Transcript {
                 }
                 ("expect", expect) => transcript.expect = expect.to_owned(),
                 ("says", words) => transcript.says = Some(words.to_owned()),
+                ("left", count) => {
+                    let count = count.parse();
+                    transcript.left = Some(count.map_err(|_| format!("line {number}: no count"))?);
+                }
                 ("covers", words) => transcript
                     .covers
                     .extend(words.split(", ").map(str::to_owned)),

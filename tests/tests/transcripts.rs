@@ -198,6 +198,17 @@ fn every_directory_has_a_test() {
 }
 
 #[test]
+fn every_transcript_says_what_is_left_unread() {
+    let silent: Vec<String> = protocols()
+        .iter()
+        .flat_map(|protocol| read_directory(protocol))
+        .filter(|transcript| transcript.left.is_none())
+        .map(|transcript| transcript.name)
+        .collect();
+    assert!(silent.is_empty(), "no `left:` in {silent:#?}");
+}
+
+#[test]
 fn what_is_covered_is_said_truly() {
     for transcript in protocols()
         .iter()

@@ -13,7 +13,12 @@ pub enum Error {
     NotOffered,
     /// The peer was asked and said no.
     Refused(Refusal),
-    /// The peer broke the protocol of the plaintext dialogue, or ended it.
+    /// The way to the peer was not made: a proxy was asked for a tunnel and said no. The proxy is not the peer, so that nothing is known of the
+    /// peer, and what was meant for it must not be said here.
+    TunnelRefused(Refusal),
+    /// The peer ended the dialogue by the protocol's own means: `421`, `BYE`, `QUIT`, a stream error, a notice of disconnection.
+    Goodbye(Refusal),
+    /// The peer broke the protocol of the plaintext dialogue.
     Misbehaved(Misbehaviour),
     /// Plaintext was left where TLS must begin: an injection, or a peer that does not wait for its turn. Not one of these
     /// bytes is ever read as something that came through TLS.
@@ -38,9 +43,24 @@ pub enum Error {
 }
 
 impl Error {
-    /// True when nothing has gone wrong but that the peer does not want: it did not offer, or it refused.
+    /// True when nothing has gone wrong but that the peer does not want TLS, and the protocol lets the connection go on without: it did not
+    /// offer TLS, or it refused in words behind which the next message may come ([`Refusal::ends_connection`]).
     pub fn is_declined(&self) -> bool {
-        matches!(self, Self::NotOffered | Self::Refused(_))
+        match self {
+            Self::NotOffered => true,
+            Self::Refused(refusal) => !refusal.ends_connection,
+            _ => false,
+        }
+    }
+
+    /// What a negotiator makes of a decline that is not the peer's, but that of a proxy on the way to it.
+    #[must_use]
+    pub fn of_tunnel(self) -> Self {
+        match self {
+            Self::NotOffered => Self::TunnelRefused(Refusal::new(None, b"")),
+            Self::Refused(refusal) => Self::TunnelRefused(refusal),
+            other => other,
+        }
     }
 
     pub(crate) fn unread(bytes: &[u8]) -> Self {
@@ -57,17 +77,37 @@ impl Error {
 pub struct Refusal {
     /// The protocol's numeric code, where it has one: 454 of SMTP, resultCode 2 of LDAP.
     pub code: Option<u32>,
+    /// The protocol's code where it is not a number: the SQLSTATE of PostgreSQL and MySQL, five letters and digits.
+    pub state: Option<UntrustedText>,
     /// The peer's words.
     pub text: UntrustedText,
+    /// By the protocol, the peer closes the connection after these words: there is no way on in plaintext either.
+    pub ends_connection: bool,
 }
 
 impl Refusal {
-    /// A refusal with the protocol's code, if it has codes, and what the peer said.
+    /// A refusal with the protocol's code, if it has codes, and what the peer said. The connection may go on.
     pub fn new(code: impl Into<Option<u32>>, text: &[u8]) -> Self {
         Self {
             code: code.into(),
+            state: None,
             text: UntrustedText::new(text),
+            ends_connection: false,
         }
+    }
+
+    /// The same with a code that is not a number.
+    #[must_use]
+    pub fn state(mut self, state: &[u8]) -> Self {
+        self.state = Some(UntrustedText::new(state));
+        self
+    }
+
+    /// The same of a peer that closes after it.
+    #[must_use]
+    pub fn ending(mut self) -> Self {
+        self.ends_connection = true;
+        self
     }
 }
 
@@ -91,8 +131,6 @@ pub enum Misbehaviour {
         /// The most that is taken, in bytes or in the items named by `what`.
         limit: usize,
     },
-    /// It ended the dialogue by the protocol's own means: 421, BYE, a stream error, a notice of disconnection.
-    Goodbye(Refusal),
     /// It is authenticated already, where a switch is no longer allowed (IMAP `PREAUTH`): an attack.
     AlreadyAuthenticated,
     /// It began with TLS: on this port TLS is implicit, or the client did not wait.
@@ -136,6 +174,10 @@ impl fmt::Display for Error {
         match self {
             Self::NotOffered => f.write_str("the peer does not offer TLS"),
             Self::Refused(refusal) => write!(f, "the peer refused TLS{}", Code(refusal.code)),
+            Self::TunnelRefused(refusal) => {
+                write!(f, "the proxy did not make the tunnel{}", Code(refusal.code))
+            }
+            Self::Goodbye(said) => write!(f, "the peer ended the dialogue{}", Code(said.code)),
             Self::Misbehaved(what) => write!(f, "the peer broke the protocol: {what}"),
             Self::UnreadPlaintext { count, .. } => {
                 write!(
@@ -177,7 +219,6 @@ impl fmt::Display for Misbehaviour {
             }
             Self::Malformed { what, .. } => write!(f, "a malformed {what}"),
             Self::TooLong { what, limit } => write!(f, "{what} over the limit of {limit}"),
-            Self::Goodbye(said) => write!(f, "it ended the dialogue{}", Code(said.code)),
             Self::AlreadyAuthenticated => f.write_str("authenticated before TLS"),
             Self::TlsTooEarly => f.write_str("TLS without negotiation"),
             Self::AlreadyTls => f.write_str("TLS was asked for twice"),

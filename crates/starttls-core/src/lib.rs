@@ -44,7 +44,7 @@ mod tls;
 pub use tls::{Incoming, Tls};
 
 mod untrusted;
-pub use untrusted::UntrustedText;
+pub use untrusted::{Untrusted, UntrustedText};
 
 /// The rustls this is built on: use this one, and there are never two.
 pub use rustls;

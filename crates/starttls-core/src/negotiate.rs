@@ -42,8 +42,17 @@ pub trait Negotiator {
     /// until it is [`Progress::Done`] or fails.
     ///
     /// # Errors
-    /// Any of [`Error`]: not offered, refused, or the peer misbehaved. What was queued before the error is still sent.
+    /// Any of [`Error`]: not offered, refused, or the peer misbehaved. What was queued before the error is still sent. The outcome is final: whoever
+    /// asks again gets an equal one, and nothing is said twice.
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error>;
+
+    /// What to say before hanging up because of `error`, be it this negotiator's or that of a limit: [`Plain::negotiate`] queues it, once. A
+    /// server tells its client why (`421`, `* BYE`, `ERROR`); the default is silence. It is not asked for after a decline
+    /// ([`Error::is_declined`]), behind which the connection goes on.
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        let _ = error;
+        Vec::new()
+    }
 }
 
 /// How far a [`Negotiator`] has come.
@@ -71,6 +80,10 @@ impl<N: Negotiator + ?Sized> Negotiator for &mut N {
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         (**self).advance(plain)
     }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        (**self).farewell(error)
+    }
 }
 
 impl<N: Negotiator + ?Sized> Negotiator for Box<N> {
@@ -78,6 +91,10 @@ impl<N: Negotiator + ?Sized> Negotiator for Box<N> {
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         (**self).advance(plain)
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        (**self).farewell(error)
     }
 }
 
@@ -87,8 +104,33 @@ impl Plain {
     ///
     /// # Errors
     /// Those of the negotiator; [`Misbehaviour::TooLong`] over [`Limits::negotiation`](crate::Limits::negotiation);
-    /// [`Error::Truncated`] if the connection ended before.
+    /// [`Error::Truncated`] if the connection ended before. All but a decline stay, also for another negotiator: there is no way on.
     pub fn negotiate<N: Negotiator + ?Sized>(
+        &mut self,
+        negotiator: &mut N,
+    ) -> Result<Progress, Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let progress = self.negotiate_within_limits(negotiator);
+        if progress == Ok(Progress::NeedInput) {
+            return progress;
+        }
+        self.negotiating_since = None;
+        self.said = 0;
+        if let Err(error) = &progress
+            && !(error.is_declined() || matches!(error, Error::Misuse(_)))
+        {
+            // Short, and the last: it needs no limit.
+            self.wire
+                .output
+                .append(&negotiator.farewell(error), usize::MAX);
+            self.failed = Some(error.clone());
+        }
+        progress
+    }
+
+    fn negotiate_within_limits<N: Negotiator + ?Sized>(
         &mut self,
         negotiator: &mut N,
     ) -> Result<Progress, Error> {
@@ -100,7 +142,6 @@ impl Plain {
         let progress = negotiator.advance(self);
         self.visible = None;
         if progress != Ok(Progress::NeedInput) {
-            self.negotiating_since = None;
             return progress;
         }
         let received = self.total_received().saturating_sub(began);

@@ -34,6 +34,10 @@ pub struct Plain {
     pub(crate) negotiating_since: Option<u64>,
     /// How much of the input the negotiator may still see, while it is at it.
     pub(crate) visible: Option<usize>,
+    /// Bytes that the negotiation under way has said.
+    pub(crate) said: usize,
+    /// What ended a negotiation for good.
+    pub(crate) failed: Option<Error>,
 }
 
 impl Plain {
@@ -60,6 +64,8 @@ impl Plain {
             consumed: 0,
             negotiating_since: None,
             visible: None,
+            said: 0,
+            failed: None,
             wire,
         }
     }
@@ -121,9 +127,22 @@ impl Plain {
     ///
     /// # Errors
     /// [`Misuse::OutputFull`] if it does not fit into what may be held back for sending
-    /// ([`Limits::plaintext_output`]).
+    /// ([`Limits::plaintext_output`]). In a negotiation it is [`Misbehaviour::TooLong`](crate::Misbehaviour::TooLong) instead, if all that one says in it
+    /// is more than that: so many answers are asked for by a peer that floods, and how much of them has left makes no difference.
     pub fn write_all(&mut self, data: &[u8]) -> Result<(), Error> {
         let limit = self.wire.limits.plaintext_output;
+        if self.visible.is_some() {
+            self.said = self.said.saturating_add(data.len());
+            if self.said > limit {
+                return Err(crate::Misbehaviour::TooLong {
+                    what: "answers",
+                    limit,
+                }
+                .into());
+            }
+            self.wire.output.append(data, usize::MAX);
+            return Ok(());
+        }
         if data.len() > limit.saturating_sub(self.wire.output.len()) {
             return Err(Misuse::OutputFull.into());
         }
@@ -184,7 +203,11 @@ impl Plain {
         )
     }
 
-    pub(crate) fn refuse_unread(&self) -> Result<(), Error> {
+    /// Nothing may be unread where the peer has to be silent: what every upgrade checks, for a [`Negotiator`](crate::Negotiator) that has something to say about it.
+    ///
+    /// # Errors
+    /// [`Error::UnreadPlaintext`] if anything was received that is not consumed.
+    pub fn refuse_unread(&self) -> Result<(), Error> {
         match self.peek() {
             [] => Ok(()),
             unread => Err(Error::unread(unread)),

@@ -52,6 +52,41 @@ impl fmt::Debug for UntrustedText {
     }
 }
 
+/// Something that was heard in plaintext before TLS: anybody on the path may have written it.
+///
+/// What a negotiator has heard (a greeting, capabilities, a name) is handed over in this wrapper, so that it is not mistaken for what came
+/// through TLS. Whoever uses it says so, with [`get`](Self::get) or [`into_inner`](Self::into_inner).
+///
+/// ```
+/// let heard = starttls_core::Untrusted::new("250-SIZE 1000");
+/// assert_eq!(*heard.get(), "250-SIZE 1000");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[must_use]
+pub struct Untrusted<T>(T);
+
+impl<T> Untrusted<T> {
+    /// Marks something as heard in plaintext.
+    pub const fn new(heard: T) -> Self {
+        Self(heard)
+    }
+
+    /// What was heard.
+    pub const fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// What was heard, without the mark.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+
+    /// The same mark on something made of it.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Untrusted<U> {
+        Untrusted(f(self.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -137,9 +137,10 @@ impl Server {
             .as_bytes(),
         )?;
         if is_last {
-            return Err(
-                Misbehaviour::Goodbye(Refusal::new(None, request.method.as_bytes())).into(),
-            );
+            return Err(Error::Goodbye(Refusal::new(
+                None,
+                request.method.as_bytes(),
+            )));
         }
         Ok(())
     }

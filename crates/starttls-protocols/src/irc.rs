@@ -4,7 +4,7 @@
 //! registration; what was said of capabilities before counts no more.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Boundary, Error, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use crate::read::dialogue::{Dialogue, Step};
 use crate::read::line::{LineEnd, Lines, has_line_end};
@@ -82,7 +82,7 @@ fn react(line: &[u8]) -> Result<Step, Error> {
         // 6.1 has it so), it can only be meant for the one that was said.
         b"421" if names_starttls() => Err(said().into()),
         b"451" if names_starttls() || message.parameters.len() <= 2 => Err(said().into()),
-        b"ERROR" => Err(Misbehaviour::Goodbye(said()).into()),
+        b"ERROR" => Err(Error::Goodbye(said())),
         b"PING" => {
             let token = message.parameters.first().copied().unwrap_or_default();
             Ok(Step::answer([b"PONG :", token, b"\r\n"].concat()))

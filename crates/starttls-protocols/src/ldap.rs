@@ -73,7 +73,7 @@ impl Client {
         let response = Response::parse(operation).ok_or_else(malformed)?;
         let refusal = Refusal::new(response.code, response.message);
         match (id, response.name, response.code) {
-            (0, Some(NOTICE_OF_DISCONNECTION), _) => Err(Misbehaviour::Goodbye(refusal).into()),
+            (0, Some(NOTICE_OF_DISCONNECTION), _) => Err(Error::Goodbye(refusal)),
             (id, _, _) if id != self.message_id => Err(Misbehaviour::Unexpected(refusal).into()),
             // Also a referral is a refusal: nobody is followed on the word of plaintext.
             (_, _, 1..) => Err(refusal.into()),
@@ -166,7 +166,7 @@ impl Server {
         // [APPLICATION n] of the request and of the response that belongs to it (section 4.2 and following)
         let response = match tag {
             EXTENDED_REQUEST => return self.extended(id, operation, plain),
-            0x42 => return Err(Misbehaviour::Goodbye(Refusal::new(None, b"unbindRequest")).into()),
+            0x42 => return Err(Error::Goodbye(Refusal::new(None, b"unbindRequest"))),
             // abandonRequest has no response.
             0x50 => return Ok(()),
             // bind, search, modify, add, delete, modifyDN, compare

@@ -89,7 +89,7 @@ impl Negotiator for Client {
             b"INFO" => Err(Error::NotOffered),
             b"-ERR" => {
                 let text = arguments.trim_ascii();
-                Err(Misbehaviour::Goodbye(Refusal::new(None, text)).into())
+                Err(Error::Goodbye(Refusal::new(None, text)))
             }
             _ => Err(Misbehaviour::Unexpected(Refusal::new(None, &line)).into()),
         }

@@ -117,7 +117,7 @@ impl Negotiator for Client {
                     // "data ... an error message ... suitable for displaying to the user"
                     let refusal = Refusal::new(reply, &data);
                     return Err(match reply {
-                        REP_ERR_SHUTDOWN => Misbehaviour::Goodbye(refusal).into(),
+                        REP_ERR_SHUTDOWN => Error::Goodbye(refusal),
                         error if error & REP_ERROR != 0 => refusal.into(),
                         _ => Misbehaviour::Unexpected(refusal).into(),
                     });
@@ -232,7 +232,7 @@ impl Server {
             }
             OPT_ABORT => {
                 answer(plain, option, REP_ACK, b"")?;
-                return Err(Misbehaviour::Goodbye(Refusal::new(option, b"")).into());
+                return Err(Error::Goodbye(Refusal::new(option, b"")));
             }
             _ => ServerState::Skip { option, left },
         };

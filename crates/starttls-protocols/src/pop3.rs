@@ -85,7 +85,7 @@ fn react(awaited: Awaited, line: &[u8]) -> Result<Step<Awaited>, Error> {
     match (awaited, positive) {
         (Awaited::Greeting, true) => Ok(Step::say("CAPA\r\n", Awaited::Capa)),
         // Nothing was asked, so that nothing is refused: the server does not want to talk at all.
-        (Awaited::Greeting, false) => Err(Misbehaviour::Goodbye(Refusal::new(None, text)).into()),
+        (Awaited::Greeting, false) => Err(Error::Goodbye(Refusal::new(None, text))),
         (Awaited::Capa, true) => Ok(Step::Await(Awaited::List { offered: false })),
         (Awaited::Capa, false) => Ok(Step::say(STLS, Awaited::Answer)),
         (Awaited::Answer, true) => Ok(Step::Done(Boundary::Exact)),

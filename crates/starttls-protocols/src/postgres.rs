@@ -221,7 +221,7 @@ impl Server {
             }
             // CancelRequest is answered by closing, always.
             (_, Some([0x04, 0xd2, 0x16, 0x2e])) => {
-                return Err(Misbehaviour::Goodbye(Refusal::new(None, b"CancelRequest")).into());
+                return Err(Error::Goodbye(Refusal::new(None, b"CancelRequest")));
             }
             (_, Some([0, 2 | 3, _, _])) => {
                 plain.write_all(&error_message())?;

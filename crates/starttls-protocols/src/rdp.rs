@@ -343,7 +343,7 @@ fn next_tpdu(plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
     };
     match tpdu {
         [DISCONNECT_REQUEST, _, _, _, _, reason, ..] => {
-            Err(Misbehaviour::Goodbye(Refusal::new(u32::from(*reason), b"")).into())
+            Err(Error::Goodbye(Refusal::new(u32::from(*reason), b"")))
         }
         tpdu => Ok(Some(tpdu.to_vec())),
     }

@@ -258,6 +258,9 @@ impl Commands {
 impl ReadMessages for Commands {
     type Message = Command;
 
+    /// It counts its commands itself, in whichever messages they come.
+    const MOST: usize = usize::MAX;
+
     fn next(&mut self, plain: &mut Plain) -> Result<Option<Command>, Error> {
         loop {
             let unread = plain.peek();

@@ -118,9 +118,9 @@ fn react(awaited: Awaited, said: &Said) -> Result<Step<Awaited>, Error> {
         }
         // A server before 1.0 has no features (section 4.7.5).
         (Awaited::Header, Said::Header(_)) => Err(Error::NotOffered),
-        (_, Said::Footer) => Err(Misbehaviour::Goodbye(Refusal::new(None, b"")).into()),
+        (_, Said::Footer) => Err(Error::Goodbye(Refusal::new(None, b""))),
         (_, Said::Stanza(stanza)) if stanza.root.is(STREAMS, "error") => {
-            Err(Misbehaviour::Goodbye(stanza.refusal()).into())
+            Err(Error::Goodbye(stanza.refusal()))
         }
         (Awaited::Features, Said::Stanza(stanza)) if stanza.root.is(STREAMS, "features") => {
             let mut features = stanza.children.iter();
@@ -224,10 +224,10 @@ impl Server {
             },
             (_, Said::Footer) => {
                 plain.write_all(b"</stream:stream>")?;
-                return Err(Misbehaviour::Goodbye(Refusal::new(None, b"")).into());
+                return Err(Error::Goodbye(Refusal::new(None, b"")));
             }
             (_, Said::Stanza(stanza)) if stanza.root.is(STREAMS, "error") => {
-                return Err(Misbehaviour::Goodbye(stanza.refusal()).into());
+                return Err(Error::Goodbye(stanza.refusal()));
             }
             (_, Said::Stanza(stanza)) if stanza.root.is(TLS, "starttls") && stanza.is_empty() => {
                 self.state = ServerState::GoAhead;
@@ -336,7 +336,7 @@ mod tests {
         let error =
             b"<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text>\
             no &lt;example.org&gt; here</text></stream:error>";
-        let Err(Error::Misbehaved(Misbehaviour::Goodbye(refusal))) = answered(error) else {
+        let Err(Error::Goodbye(refusal)) = answered(error) else {
             panic!("not a goodbye");
         };
         assert_eq!(

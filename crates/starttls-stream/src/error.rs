@@ -32,6 +32,8 @@ impl Error {
             Self::Io(error) => error.kind(),
             Self::Deadline => io::ErrorKind::TimedOut,
             Self::Protocol(E::NotOffered | E::Refused(_)) => io::ErrorKind::Unsupported,
+            Self::Protocol(E::TunnelRefused(_)) => io::ErrorKind::ConnectionRefused,
+            Self::Protocol(E::Goodbye(_)) => io::ErrorKind::ConnectionAborted,
             Self::Protocol(E::Truncated(_)) => io::ErrorKind::UnexpectedEof,
             Self::Protocol(E::Misuse(Misuse::WriteAfterClose)) => io::ErrorKind::BrokenPipe,
             Self::Protocol(E::Misuse(_)) => io::ErrorKind::InvalidInput,

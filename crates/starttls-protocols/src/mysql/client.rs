@@ -127,9 +127,10 @@ fn understand(payload: &[u8]) -> Result<Greeting, Error> {
         // ERR instead of a greeting: too many connections, host not allowed. The connection is over.
         Some(0xff) => {
             let code = fields.array().map(u16::from_le_bytes);
-            return Err(
-                Misbehaviour::Goodbye(Refusal::new(code.map(u32::from), fields.rest())).into(),
-            );
+            return Err(Error::Goodbye(Refusal::new(
+                code.map(u32::from),
+                fields.rest(),
+            )));
         }
         Some(version) => {
             return Err(Misbehaviour::Unexpected(Refusal::new(u32::from(version), b"")).into());

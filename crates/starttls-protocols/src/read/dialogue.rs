@@ -2,13 +2,16 @@
 //!
 //! A protocol supplies where its dialogue begins and what follows from which message. The order of saying and reading is made here.
 
-use std::mem;
+use starttls_core::{Boundary, Error, Plain, Progress, Refusal};
 
-use starttls_core::{Boundary, Error, Misbehaviour, Plain, Progress, Refusal};
+use crate::read::misbehaviour::too_long;
 
 /// Reads the peer's messages out of the plaintext phase, each whole and only once, however it comes in.
 pub(crate) trait ReadMessages {
     type Message;
+
+    /// The most messages of one negotiation: each may be answered, and a peer that floods is not answered for ever.
+    const MOST: usize = 128;
 
     /// The next message, consumed to its last byte and no further; `None` if it is not complete.
     fn next(&mut self, plain: &mut Plain) -> Result<Option<Self::Message>, Error>;
@@ -44,7 +47,7 @@ impl<A> Step<A> {
 
     /// The answer to a peer that ended the dialogue in the words `said`.
     pub(crate) fn goodbye(words: impl Into<Vec<u8>>, said: &[u8]) -> Self {
-        Self::fail(words, Misbehaviour::Goodbye(Refusal::new(None, said)))
+        Self::fail(words, Error::Goodbye(Refusal::new(None, said)))
     }
 }
 
@@ -55,11 +58,32 @@ impl Step {
     }
 }
 
+/// The outcome of a negotiation, which is final (S9): whoever asks again gets an equal one, and nothing is said twice.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome(Option<Result<Progress, Error>>);
+
+impl Outcome {
+    /// What it came to, once it has.
+    pub(crate) fn get(&self) -> Option<Result<Progress, Error>> {
+        self.0.clone()
+    }
+
+    /// Keeps it, if it is one.
+    pub(crate) fn keep(&mut self, progress: Result<Progress, Error>) -> Result<Progress, Error> {
+        if progress != Ok(Progress::NeedInput) {
+            self.0 = Some(progress.clone());
+        }
+        progress
+    }
+}
+
 /// One side of a dialogue.
 #[derive(Debug)]
 pub(crate) struct Dialogue<R, A = ()> {
     messages: R,
     next: Step<A>,
+    count: usize,
+    outcome: Outcome,
 }
 
 impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
@@ -67,6 +91,8 @@ impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
         Self {
             messages,
             next: first,
+            count: 0,
+            outcome: Outcome::default(),
         }
     }
 
@@ -74,12 +100,30 @@ impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
     pub(crate) fn advance(
         &mut self,
         plain: &mut Plain,
+        react: impl FnMut(A, &R::Message) -> Result<Step<A>, Error>,
+    ) -> Result<Progress, Error> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain, react);
+        self.outcome.keep(progress)
+    }
+
+    fn go_on(
+        &mut self,
+        plain: &mut Plain,
         mut react: impl FnMut(A, &R::Message) -> Result<Step<A>, Error>,
     ) -> Result<Progress, Error> {
         loop {
             match &mut self.next {
                 Step::Await(awaited) => match self.messages.next(plain)? {
-                    Some(message) => self.next = react(*awaited, &message)?,
+                    Some(message) => {
+                        self.count = self.count.saturating_add(1);
+                        if self.count > R::MOST {
+                            return Err(too_long("messages", R::MOST));
+                        }
+                        self.next = react(*awaited, &message)?;
+                    }
                     None => return Ok(Progress::NeedInput),
                 },
                 Step::Say(words, awaited) => {
@@ -88,12 +132,13 @@ impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
                 }
                 Step::Done(boundary) => return Ok(Progress::Done(*boundary)),
                 Step::GoAhead(words) => {
+                    // What is there already was sent by somebody who did not wait for the go-ahead, and does not get it.
+                    plain.refuse_unread()?;
                     plain.write_all(words)?;
                     return Ok(Progress::Done(Boundary::Exact));
                 }
                 Step::Fail(words, error) => {
-                    // Said once, however often this is asked again.
-                    plain.write_all(&mem::take(words))?;
+                    plain.write_all(words)?;
                     return Err(error.clone());
                 }
             }

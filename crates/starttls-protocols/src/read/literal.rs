@@ -36,7 +36,7 @@ impl Message {
     }
 
     pub(crate) fn goodbye(&self) -> Error {
-        Misbehaviour::Goodbye(self.refusal()).into()
+        Error::Goodbye(self.refusal())
     }
 }
 

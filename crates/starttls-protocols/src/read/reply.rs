@@ -33,7 +33,7 @@ impl Reply {
     }
 
     pub(crate) fn goodbye(&self) -> Error {
-        Misbehaviour::Goodbye(self.refusal()).into()
+        Error::Goodbye(self.refusal())
     }
 }
 

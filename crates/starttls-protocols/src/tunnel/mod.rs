@@ -56,13 +56,22 @@ impl<A: Tunnel, B: Negotiator<Tls = A::Tls>> Negotiator for Then<A, B> {
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         if !self.through {
-            match self.outer.advance(plain)? {
+            // Whoever was asked for a tunnel is not the peer: what it declines, the peer has not declined.
+            match self.outer.advance(plain).map_err(Error::of_tunnel)? {
                 Progress::NeedInput => return Ok(Progress::NeedInput),
                 // Whatever is unread now was sent by the far end of the tunnel.
                 Progress::Done(_) => self.through = true,
             }
         }
         self.inner.advance(plain)
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        if self.through {
+            self.inner.farewell(error)
+        } else {
+            self.outer.farewell(error)
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 use starttls_core::rustls::ClientConnection;
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{Boundary, Error, Misuse, Negotiator, Plain, Progress, Refusal};
 
 use super::{Impossible, Subtype, VENCRYPT, Version, unexpected, version, version_message};
 use crate::read::fields::{Fields, take};
@@ -151,7 +151,7 @@ impl Client {
         if types.is_empty() {
             // "for some reason the connection failed ... followed by a string describing the reason"
             return match reason(plain)? {
-                Some(words) => Err(Misbehaviour::Goodbye(Refusal::new(None, &words)).into()),
+                Some(words) => Err(Error::Goodbye(Refusal::new(None, &words))),
                 None => Ok(None),
             };
         }

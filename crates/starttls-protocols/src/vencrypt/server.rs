@@ -92,7 +92,7 @@ impl Negotiator for Server {
                         Some(ServerState::Subtype)
                     }
                     // "0.0 if for some reason it can't support the protocol"
-                    Some([0, 0]) => return Err(Misbehaviour::Goodbye(Refusal::new(0, b"")).into()),
+                    Some([0, 0]) => return Err(Error::Goodbye(Refusal::new(0, b""))),
                     Some(other) => {
                         plain.write_all(&[255])?;
                         return Err(unexpected(other.last().copied()));
