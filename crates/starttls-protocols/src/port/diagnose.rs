@@ -170,7 +170,8 @@ fn plaintext(spoken: &[Spoken], role: Option<Role>, f: &mut fmt::Formatter<'_>) 
 }
 
 impl Spoken {
-    fn title(self) -> &'static str {
+    /// What people call it.
+    pub fn title(self) -> &'static str {
         match self {
             Self::Upgradable(protocol) => protocol.facts().title,
             Self::Http => "HTTP",
@@ -179,8 +180,16 @@ impl Spoken {
     }
 }
 
-/// What begins like this. Only what is certain: an unknown beginning is no diagnosis.
-fn recognise(sample: &[u8]) -> Option<&'static [Spoken]> {
+/// What speaks like this in plaintext, by the first bytes of a server or of a client. Only what is certain: an unknown beginning is no diagnosis.
+///
+/// ```
+/// use starttls_protocols::diagnose::{Spoken, recognise};
+/// use starttls_protocols::registry::Protocol;
+///
+/// assert_eq!(recognise(b"+OK ready\r\n"), Some(&[Spoken::Upgradable(Protocol::Pop3)][..]));
+/// assert_eq!(recognise(b"hello"), None);
+/// ```
+pub fn recognise(sample: &[u8]) -> Option<&'static [Spoken]> {
     recognise_text(sample).or_else(|| recognise_binary(sample))
 }
 
