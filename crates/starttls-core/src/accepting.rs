@@ -84,7 +84,13 @@ impl Accepting {
     pub fn start_tls(mut self, config: Arc<ServerConfig>) -> Result<Tls, Box<Self>> {
         let (error, alert) = match self.state {
             State::Hello(accepted) => match engine::configure(*accepted, config) {
-                Ok(connection) => return Ok(Tls::resume(connection.into(), self.wire, self.seen)),
+                Ok(connection) => {
+                    return Ok(Tls::resume(
+                        Box::new(connection.into()),
+                        self.wire,
+                        self.seen,
+                    ));
+                }
                 Err((error, alert)) => (Error::Tls(error), alert),
             },
             State::Failed(error) => (error, Vec::new()),

@@ -46,12 +46,13 @@ pub(crate) fn portion(bytes: &[u8], length: usize) -> usize {
 }
 
 pub(crate) struct Engine {
-    pub(crate) connection: Connection,
+    /// Boxed: it is larger than everything else together, and is moved from phase to phase and from future to future.
+    pub(crate) connection: Box<Connection>,
     closed: bool,
 }
 
 impl Engine {
-    pub(crate) fn new(mut connection: Connection, output_limit: usize) -> Self {
+    pub(crate) fn new(mut connection: Box<Connection>, output_limit: usize) -> Self {
         connection.set_buffer_limit(Some(output_limit));
         Self {
             connection,

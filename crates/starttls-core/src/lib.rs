@@ -41,7 +41,7 @@ mod plain;
 pub use plain::Plain;
 
 mod tls;
-pub use tls::{Incoming, Tls};
+pub use tls::{Incoming, Tls, TlsParts};
 
 mod untrusted;
 pub use untrusted::{Untrusted, UntrustedText};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use rustls::Connection;
 
 use crate::wire::Wire;
-use crate::{Accepting, Error, Limits, Misuse, Phase, Tls};
+use crate::{Accepting, Error, Limits, Misbehaviour, Misuse, Phase, Stage, Tls};
 
 /// The plaintext phase: the caller's own dialogue, buffered here so that the boundary is known exactly.
 ///
@@ -53,7 +53,12 @@ impl Plain {
 
     /// A connection from which somebody else has already read `prefix`, whatever its length.
     pub fn with_prefix(prefix: &[u8]) -> Self {
-        let mut plain = Self::new();
+        Self::with_prefix_and_limits(prefix, Limits::default())
+    }
+
+    /// The same with other [`Limits`], to which `prefix` is not subject.
+    pub fn with_prefix_and_limits(prefix: &[u8], limits: Limits) -> Self {
+        let mut plain = Self::with_limits(limits);
         plain.add_prefix(prefix);
         plain
     }
@@ -88,6 +93,40 @@ impl Plain {
         self.wire.input.consume(n);
         self.visible = self.visible.map(|visible| visible.saturating_sub(n));
         self.consumed = self.consumed.saturating_add(n as u64);
+    }
+
+    /// Consumes a line and returns it without its end, LF or CR LF; `None` if it is not there as a whole yet. With what is behind it nothing happens.
+    ///
+    /// ```
+    /// use starttls_core::{Phase, Plain};
+    ///
+    /// let mut plain = Plain::with_prefix(b"250 OK\r\n220 ");
+    /// assert_eq!(plain.next_line(512)?, Some(b"250 OK".to_vec()));
+    /// assert_eq!(plain.next_line(512)?, None);
+    /// # Ok::<(), starttls_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Misbehaviour::TooLong`] if the line, with its end, has more than `limit` bytes; [`Error::Truncated`] if the peer has closed its side in the
+    /// middle of it. The line is not consumed then.
+    pub fn next_line(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+        let unread = self.peek();
+        let too_long = || Misbehaviour::TooLong {
+            what: "line",
+            limit,
+        };
+        let Some(end) = unread.iter().take(limit).position(|byte| *byte == b'\n') else {
+            // Nor may it end in the next byte.
+            return match unread {
+                _ if unread.len() >= limit => Err(too_long().into()),
+                [_, ..] if self.is_eof() => Err(Error::Truncated(Stage::Negotiation)),
+                _ => Ok(None),
+            };
+        };
+        let line = unread.get(..end).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+        self.consume(end.saturating_add(1));
+        Ok(Some(line))
     }
 
     /// Copies out and consumes what fits into `buf`; 0 means that there is nothing now.

@@ -6,7 +6,7 @@ use rustls::{Connection, ProtocolVersion};
 use crate::engine::{self, Engine};
 use crate::record::{self, Front};
 use crate::wire::Wire;
-use crate::{Error, Misbehaviour, Misuse, Phase, Plain, Stage, UntrustedText};
+use crate::{Error, Limits, Misbehaviour, Misuse, Phase, Plain, Stage, UntrustedText};
 
 /// What [`Tls::read`] and [`Tls::peek`] have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,22 @@ pub struct Tls {
     closed: bool,
 }
 
+/// What [`Tls::into_parts`] gives.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TlsParts {
+    /// rustls' connection. Its buffers are empty, but for the first [`seen`](Self::seen) bytes of what was received.
+    pub connection: Connection,
+    /// Data that nobody has read.
+    pub decrypted: Vec<u8>,
+    /// Bytes received that are not decrypted: records, the last one perhaps in part; behind the peer's `close_notify` anything.
+    pub received: Vec<u8>,
+    /// How many bytes at the front of [`received`](Self::received) `connection` was given already; at most one record header. Give it only the rest.
+    pub seen: usize,
+    /// Records made and not handed out, with what was left of the plaintext before them.
+    pub unsent: Vec<u8>,
+}
+
 /// Where the peer's side of the connection stands. Ours is only open or closed.
 enum State {
     /// Bytes received so far.
@@ -87,11 +103,11 @@ enum State {
 
 impl Tls {
     pub(crate) fn new(connection: Connection, wire: Wire) -> Self {
-        Self::resume(connection, wire, 0)
+        Self::resume(Box::new(connection), wire, 0)
     }
 
     /// `seen` bytes of the input were given to `connection` already.
-    pub(crate) fn resume(connection: Connection, mut wire: Wire, seen: usize) -> Self {
+    pub(crate) fn resume(connection: Box<Connection>, mut wire: Wire, seen: usize) -> Self {
         wire.output.release();
         let mut tls = Self {
             engine: Engine::new(connection, wire.limits.tls_output),
@@ -106,7 +122,12 @@ impl Tls {
 
     /// TLS from the first byte, where there is nothing to negotiate: "implicit TLS".
     pub fn new_implicit(connection: impl Into<Connection>) -> Self {
-        Self::new(connection.into(), Wire::default())
+        Self::implicit_with_limits(connection, Limits::default())
+    }
+
+    /// The same with other [`Limits`].
+    pub fn implicit_with_limits(connection: impl Into<Connection>, limits: Limits) -> Self {
+        Self::new(connection.into(), Wire::new(limits))
     }
 
     /// The handshake is not complete, or has failed.
@@ -214,6 +235,41 @@ impl Tls {
     /// Before the handshake is complete most of it is `None`.
     pub fn connection(&self) -> &Connection {
         &self.engine.connection
+    }
+
+    /// Sends a `KeyUpdate` and encrypts under new keys from then on (RFC 8446 section 4.6.3), which the peer is asked to do as well. rustls does so
+    /// by itself where a cipher suite has to; this is for those who want it sooner.
+    ///
+    /// # Errors
+    /// The one that ended the connection; [`Misuse::WriteAfterClose`]; [`Error::Tls`] with TLS 1.2 and before the handshake is complete, which
+    /// changes nothing.
+    pub fn refresh_traffic_keys(&mut self) -> Result<(), Error> {
+        match &self.incoming {
+            State::Failed(error) => Err(error.clone()),
+            _ if self.closed => Err(Misuse::WriteAfterClose.into()),
+            _ => {
+                let refreshed = self.engine.connection.refresh_traffic_keys();
+                refreshed.map_err(Error::Tls)
+            }
+        }
+    }
+
+    /// Takes the connection apart, for those who go on with it by other means: kernel TLS, another process.
+    pub fn into_parts(mut self) -> TlsParts {
+        let mut decrypted = Vec::new();
+        while !self.engine.peek().is_empty() {
+            decrypted.extend_from_slice(self.engine.peek());
+            self.engine.consume(usize::MAX);
+        }
+        let mut unsent = Vec::new();
+        self.poll_transmit(&mut unsent);
+        TlsParts {
+            decrypted,
+            received: self.wire.input.filled().to_vec(),
+            seen: self.seen,
+            unsent,
+            connection: *self.engine.connection,
+        }
     }
 
     /// The channel binding `tls-exporter` (RFC 9266), 32 bytes. `None` before the handshake is complete and with TLS 1.2, where it is
