@@ -9,7 +9,8 @@ use starttls_core::{
     Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal, rustls,
 };
 
-use crate::read::http::{Heads, Request, Response};
+use crate::read::dialogue::Outcome;
+use crate::read::http::{self, Heads, Request, Response};
 use crate::read::line::has_line_end;
 
 /// The client's part: `OPTIONS *` with Upgrade, and `101`.
@@ -29,6 +30,7 @@ pub struct Client {
     host: String,
     heads: Heads,
     asked: bool,
+    outcome: Outcome,
 }
 
 impl Client {
@@ -38,6 +40,7 @@ impl Client {
             host: host.into(),
             heads: Heads::new(),
             asked: false,
+            outcome: Outcome::default(),
         }
     }
 
@@ -50,10 +53,8 @@ impl Client {
     }
 }
 
-impl Negotiator for Client {
-    type Tls = ClientConnection;
-
-    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+impl Client {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         if !self.asked {
             if has_line_end(&self.host) {
                 return Err(Misuse::Configuration("the host has a line end").into());
@@ -74,6 +75,18 @@ impl Negotiator for Client {
     }
 }
 
+impl Negotiator for Client {
+    type Tls = ClientConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
+    }
+}
+
 fn react(response: &Response) -> Result<Option<Progress>, Error> {
     match response.code {
         101 if response.headers.name_tls() => Ok(Some(Progress::Done(Boundary::Exact))),
@@ -90,6 +103,7 @@ fn react(response: &Response) -> Result<Option<Progress>, Error> {
 pub struct Server {
     heads: Heads,
     go_ahead: bool,
+    outcome: Outcome,
 }
 
 impl Server {
@@ -98,6 +112,7 @@ impl Server {
         Self {
             heads: Heads::new(),
             go_ahead: false,
+            outcome: Outcome::default(),
         }
     }
 
@@ -152,12 +167,11 @@ impl Default for Server {
     }
 }
 
-impl Negotiator for Server {
-    type Tls = ServerConnection;
-
-    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+impl Server {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         loop {
             if self.go_ahead {
+                plain.refuse_unread()?;
                 plain.write_all(
                     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: TLS/1.0, HTTP/1.1\r\nConnection: Upgrade\r\n\r\n",
                 )?;
@@ -168,5 +182,21 @@ impl Negotiator for Server {
                 None => return Ok(Progress::NeedInput),
             }
         }
+    }
+}
+
+impl Negotiator for Server {
+    type Tls = ServerConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        http::farewell(error)
     }
 }

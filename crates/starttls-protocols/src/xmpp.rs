@@ -9,7 +9,7 @@ use quick_xml::escape::escape;
 use rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, rustls};
 
-use crate::read::dialogue::{Dialogue, ReadMessages, Step};
+use crate::read::dialogue::{Dialogue, Outcome, ReadMessages, Step};
 use crate::read::xml::{Element, FORBIDDEN};
 
 mod stream;
@@ -152,6 +152,7 @@ pub struct Server {
     id: String,
     stream: Stream,
     state: ServerState,
+    outcome: Outcome,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +188,7 @@ impl Server {
             id,
             stream: Stream::new(),
             state: ServerState::Header,
+            outcome: Outcome::default(),
         }
     }
 
@@ -197,16 +199,15 @@ impl Server {
 
     /// A stream error, which ends the stream. An error may come only inside a stream, so that a header is sent if none was
     /// (section 4.9.1.2).
-    fn give_up(&self, condition: &str, plain: &mut Plain) -> Result<(), Error> {
+    fn stream_error(&self, condition: &str) -> String {
         let header = if self.state == ServerState::Header {
             self.header()
         } else {
             String::new()
         };
-        let error = format!(
+        format!(
             "{header}<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
-        );
-        plain.write_all(error.as_bytes())
+        )
     }
 
     fn react(&mut self, said: &Said, plain: &mut Plain) -> Result<(), Error> {
@@ -243,7 +244,7 @@ impl Server {
             }
             _ => "policy-violation",
         };
-        self.give_up(condition, plain)?;
+        plain.write_all(self.stream_error(condition).as_bytes())?;
         Err(said.unexpected())
     }
 
@@ -264,34 +265,45 @@ impl Server {
     }
 }
 
+impl Server {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        loop {
+            if self.state == ServerState::GoAhead {
+                plain.refuse_unread()?;
+                plain.write_all(format!("<proceed xmlns='{TLS}'/>").as_bytes())?;
+                return Ok(Progress::Done(Boundary::Exact));
+            }
+            match self.stream.next(plain)? {
+                None => return Ok(Progress::NeedInput),
+                Some(said) => self.react(&said, plain)?,
+            }
+        }
+    }
+}
+
 impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        loop {
-            if self.state == ServerState::GoAhead {
-                plain.write_all(format!("<proceed xmlns='{TLS}'/>").as_bytes())?;
-                return Ok(Progress::Done(Boundary::Exact));
-            }
-            match self.stream.next(plain) {
-                Ok(None) => return Ok(Progress::NeedInput),
-                Ok(Some(said)) => self.react(&said, plain)?,
-                Err(error) => {
-                    let condition = match error {
-                        Error::Misbehaved(Misbehaviour::Malformed { what, .. })
-                            if what == FORBIDDEN =>
-                        {
-                            "restricted-xml"
-                        }
-                        Error::Misbehaved(Misbehaviour::Malformed { .. }) => "not-well-formed",
-                        Error::Misbehaved(Misbehaviour::TooLong { .. }) => "policy-violation",
-                        error => return Err(error),
-                    };
-                    self.give_up(condition, plain)?;
-                    return Err(error);
-                }
-            }
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
         }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        let condition = match error {
+            Error::Misbehaved(Misbehaviour::Malformed { what, .. }) if *what == FORBIDDEN => {
+                "restricted-xml"
+            }
+            Error::Misbehaved(Misbehaviour::Malformed { .. }) => "not-well-formed",
+            Error::Misbehaved(Misbehaviour::TooLong { .. }) | Error::UnreadPlaintext { .. } => {
+                "policy-violation"
+            }
+            _ => return Vec::new(),
+        };
+        self.stream_error(condition).into_bytes()
     }
 }
 

@@ -154,6 +154,18 @@ impl Heads {
     }
 }
 
+/// The last words of a server to a client that `error` is about: what it said is no request, or too much of one.
+pub(crate) fn farewell(error: &Error) -> Vec<u8> {
+    let status = match error {
+        Error::Misbehaved(Misbehaviour::TooLong { .. }) => "431 Request Header Fields Too Large",
+        Error::Misbehaved(Misbehaviour::Malformed { .. }) | Error::UnreadPlaintext { .. } => {
+            "400 Bad Request"
+        }
+        _ => return Vec::new(),
+    };
+    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
 /// httparse must see the end of the head where it was found.
 fn check(parsed: httparse::Result<usize>, head: &[u8]) -> Result<(), Error> {
     match parsed {

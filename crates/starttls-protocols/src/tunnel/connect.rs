@@ -10,7 +10,8 @@ use starttls_core::{
     Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal, rustls,
 };
 
-use crate::read::http::{Heads, Request};
+use crate::read::dialogue::Outcome;
+use crate::read::http::{self, Heads, Request};
 use crate::tunnel::{Credentials, Host, Permit, Target, Tunnel};
 
 /// The most requests without the right credentials: one without any, one with, and one mistake.
@@ -26,7 +27,7 @@ const MAX_ATTEMPTS: usize = 3;
 ///
 /// let mut client = connect::Client::new("www.example.org", 443).basic_auth("me", "secret");
 /// let mut plain = Plain::with_prefix(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
-/// let Err(Error::Refused(refusal)) = client.advance(&mut plain) else { unreachable!() };
+/// let Err(Error::TunnelRefused(refusal)) = client.advance(&mut plain) else { unreachable!() };
 /// assert_eq!(refusal.code, Some(407));
 /// ```
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct Client {
     credentials: Option<Credentials>,
     heads: Heads,
     asked: bool,
+    outcome: Outcome,
 }
 
 impl Client {
@@ -47,6 +49,7 @@ impl Client {
             credentials: None,
             heads: Heads::new(),
             asked: false,
+            outcome: Outcome::default(),
         }
     }
 
@@ -81,10 +84,8 @@ impl Client {
     }
 }
 
-impl Negotiator for Client {
-    type Tls = ClientConnection;
-
-    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+impl Client {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         if !self.asked {
             plain.write_all(self.request()?.as_bytes())?;
             self.asked = true;
@@ -96,11 +97,23 @@ impl Negotiator for Client {
                 // "A client MUST ignore any Content-Length or Transfer-Encoding header fields received in a successful response to
                 // CONNECT" (RFC 9110 section 9.3.6)
                 200..=299 => return Ok(Progress::Done(Boundary::Exact)),
-                300..=599 => return Err(response.refusal().into()),
+                300..=599 => return Err(Error::TunnelRefused(response.refusal())),
                 _ => return Err(response.unexpected()),
             }
         }
         Ok(Progress::NeedInput)
+    }
+}
+
+impl Negotiator for Client {
+    type Tls = ClientConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
     }
 }
 
@@ -117,6 +130,7 @@ pub struct Server {
     attempts: usize,
     target: Option<Target>,
     at_command: bool,
+    outcome: Outcome,
 }
 
 impl Server {
@@ -129,6 +143,7 @@ impl Server {
             attempts: 0,
             target: None,
             at_command: false,
+            outcome: Outcome::default(),
         }
     }
 
@@ -214,10 +229,8 @@ impl Default for Server {
     }
 }
 
-impl Negotiator for Server {
-    type Tls = ServerConnection;
-
-    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+impl Server {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         if self.at_command {
             return go_ahead(plain);
         }
@@ -227,6 +240,22 @@ impl Negotiator for Server {
             }
         }
         Ok(Progress::NeedInput)
+    }
+}
+
+impl Negotiator for Server {
+    type Tls = ServerConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        http::farewell(error)
     }
 }
 

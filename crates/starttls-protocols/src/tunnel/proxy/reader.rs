@@ -5,6 +5,7 @@ use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
 
 use super::header::parse_tlvs;
 use super::{Addresses, Header, TYPE_CRC32C, V1, V2, crc32c};
+use crate::read::dialogue::Outcome;
 use crate::read::fields::{Fields, expect_start, take};
 use crate::read::misbehaviour::{malformed, too_long};
 use crate::tunnel::Tunnel;
@@ -33,12 +34,16 @@ pub(super) const V2_FIXED: usize = 16;
 #[derive(Debug)]
 pub struct Reader {
     header: Option<Header>,
+    outcome: Outcome,
 }
 
 impl Reader {
     /// Reads one header, which must be there.
     pub fn new() -> Self {
-        Self { header: None }
+        Self {
+            header: None,
+            outcome: Outcome::default(),
+        }
     }
 
     /// What the header said, once it was read.
@@ -53,10 +58,8 @@ impl Default for Reader {
     }
 }
 
-impl Negotiator for Reader {
-    type Tls = ServerConnection;
-
-    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+impl Reader {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         let header = match plain.peek() {
             [] => None,
             [b'\r', ..] => read_v2(plain)?,
@@ -67,6 +70,18 @@ impl Negotiator for Reader {
         }
         self.header = header;
         Ok(Progress::Done(Boundary::Pipelined))
+    }
+}
+
+impl Negotiator for Reader {
+    type Tls = ServerConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
     }
 }
 

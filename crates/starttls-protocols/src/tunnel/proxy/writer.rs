@@ -4,6 +4,7 @@ use starttls_core::rustls::ClientConnection;
 use starttls_core::{Boundary, Error, Misuse, Negotiator, Plain, Progress};
 
 use super::{TYPE_AUTHORITY, TYPE_CRC32C, V2, crc32c};
+use crate::read::dialogue::Outcome;
 use crate::tunnel::Tunnel;
 
 /// The client's part: writes a header, and waits for nothing.
@@ -26,6 +27,7 @@ pub struct Writer {
     addresses: Option<(SocketAddr, SocketAddr)>,
     tlvs: Vec<(u8, Vec<u8>)>,
     checksum: bool,
+    outcome: Outcome,
 }
 
 impl Writer {
@@ -75,6 +77,7 @@ impl Writer {
             addresses,
             tlvs: Vec::new(),
             checksum: false,
+            outcome: Outcome::default(),
         }
     }
 
@@ -125,12 +128,22 @@ impl Writer {
     }
 }
 
+impl Writer {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        plain.write_all(&self.header()?)?;
+        Ok(Progress::Done(Boundary::Exact))
+    }
+}
+
 impl Negotiator for Writer {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        plain.write_all(&self.header()?)?;
-        Ok(Progress::Done(Boundary::Exact))
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
     }
 }
 

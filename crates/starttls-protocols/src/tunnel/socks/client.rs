@@ -7,6 +7,7 @@ use super::{
     ATYP_IPV4, ATYP_IPV6, ATYP_NAME, CONNECT, GRANTED, MAX_STRING, NO_AUTHENTICATION, NO_METHOD,
     USER_PASSWORD, message_length, parse_address,
 };
+use crate::read::dialogue::Outcome;
 use crate::read::fields::{Fields, take};
 use crate::read::misbehaviour::{malformed, refuse_tls_record};
 use crate::tunnel::{Credentials, Host, Target, Tunnel};
@@ -34,6 +35,7 @@ pub struct Client {
     credentials: Option<Credentials>,
     state: ClientState,
     bound: Option<Target>,
+    outcome: Outcome,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +92,7 @@ impl Client {
             credentials: None,
             state: ClientState::Start,
             bound: None,
+            outcome: Outcome::default(),
         }
     }
 
@@ -152,7 +155,7 @@ impl Client {
                 plain.write_all(&user_password(credentials)?)?;
                 self.state = ClientState::Status;
             }
-            (5, NO_METHOD, _) => return Err(Refusal::new(u32::from(method), b"").into()),
+            (5, NO_METHOD, _) => return Err(refused(method)),
             (5, ..) => {
                 return Err(Misbehaviour::Unexpected(Refusal::new(u32::from(method), b"")).into());
             }
@@ -184,7 +187,7 @@ impl Client {
                 return Err(malformed("SOCKS version", &[first]));
             }
             Some([_, code]) if code != granted => {
-                return Err(Refusal::new(u32::from(code), b"").into());
+                return Err(refused(code));
             }
             Some(_) => {}
         }
@@ -203,10 +206,8 @@ impl Client {
     }
 }
 
-impl Negotiator for Client {
-    type Tls = ClientConnection;
-
-    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+impl Client {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         loop {
             match self.state {
                 ClientState::Start => self.start(plain)?,
@@ -224,7 +225,7 @@ impl Negotiator for Client {
                     match (self.state, answer) {
                         (ClientState::Method, answer) => self.method(answer, plain)?,
                         (_, [1, 0]) => self.state = ClientState::Request,
-                        (_, [1, status]) => return Err(Refusal::new(u32::from(status), b"").into()),
+                        (_, [1, status]) => return Err(refused(status)),
                         (_, answer) => return Err(malformed("authentication status", &answer)),
                     }
                 }
@@ -233,7 +234,24 @@ impl Negotiator for Client {
     }
 }
 
+impl Negotiator for Client {
+    type Tls = ClientConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
+    }
+}
+
 impl Tunnel for Client {}
+
+/// The proxy is not the peer: nothing is known of that.
+fn refused(code: u8) -> Error {
+    Error::TunnelRefused(Refusal::new(u32::from(code), b""))
+}
 
 /// One byte of length, and the bytes.
 fn with_length(bytes: &[u8]) -> Result<Vec<u8>, Error> {

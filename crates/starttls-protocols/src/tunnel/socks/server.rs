@@ -7,6 +7,7 @@ use super::{
     ATYP_IPV4, ATYP_IPV6, ATYP_NAME, CONNECT, GRANTED, MAX_STRING, NO_AUTHENTICATION, NO_METHOD,
     REJECTED, USER_PASSWORD, message_length, parse_address,
 };
+use crate::read::dialogue::Outcome;
 use crate::read::fields::{Fields, take};
 use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 use crate::tunnel::{Credentials, Host, Permit, Target, Tunnel};
@@ -21,6 +22,7 @@ pub struct Server {
     state: ServerState,
     target: Option<Target>,
     user: Option<String>,
+    outcome: Outcome,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +42,7 @@ impl Server {
             state: ServerState::Start,
             target: None,
             user: None,
+            outcome: Outcome::default(),
         }
     }
 
@@ -103,7 +106,7 @@ impl Server {
                 } else {
                     ServerState::Request
                 };
-                self.advance(plain).map(Some)
+                self.go_on(plain).map(Some)
             }
             [other, ..] => Err(malformed("SOCKS version", &[*other])),
         }
@@ -136,7 +139,7 @@ impl Server {
         plain.consume(length);
         plain.write_all(&[1, 0])?;
         self.state = ServerState::Request;
-        self.advance(plain).map(Some)
+        self.go_on(plain).map(Some)
     }
 
     fn request(&mut self, plain: &mut Plain) -> Result<Option<Progress>, Error> {
@@ -217,10 +220,8 @@ impl Default for Server {
     }
 }
 
-impl Negotiator for Server {
-    type Tls = ServerConnection;
-
-    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+impl Server {
+    fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         let progress = match self.state {
             ServerState::Start => self.start(plain)?,
             ServerState::Password => self.check_password(plain)?,
@@ -228,6 +229,18 @@ impl Negotiator for Server {
             ServerState::GoAhead => Some(go_ahead(plain)?),
         };
         Ok(progress.unwrap_or(Progress::NeedInput))
+    }
+}
+
+impl Negotiator for Server {
+    type Tls = ServerConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        if let Some(outcome) = self.outcome.get() {
+            return outcome;
+        }
+        let progress = self.go_on(plain);
+        self.outcome.keep(progress)
     }
 }
 
