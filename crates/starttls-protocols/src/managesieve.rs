@@ -155,14 +155,19 @@ impl Negotiator for Server {
         if has_line_end(&self.implementation) || self.implementation.contains(['"', '\\']) {
             return Err(Misuse::Configuration("the implementation is no quoted string").into());
         }
-        let progress = self.dialogue.advance(plain, |(), message| {
+        self.dialogue.advance(plain, |(), message| {
             Ok(answer(message, &self.implementation))
-        });
-        // A literal that is not read cannot be told from commands.
-        if let Err(Error::Misbehaved(Misbehaviour::TooLong { .. })) = progress {
-            plain.write_all(b"BYE \"Too much before TLS\"\r\n")?;
+        })
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        match error {
+            // A literal that is not read cannot be told from commands.
+            Error::Misbehaved(Misbehaviour::TooLong { .. }) => {
+                b"BYE \"Too much before TLS\"\r\n".to_vec()
+            }
+            _ => Vec::new(),
         }
-        progress
     }
 }
 
