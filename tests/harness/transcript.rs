@@ -219,6 +219,11 @@ impl Transcript {
             .collect()
     }
 
+    /// The other side closes at the end.
+    pub fn ends(&self) -> bool {
+        self.eof
+    }
+
     pub(super) fn output(&self) -> Vec<u8> {
         self.turns
             .iter()
