@@ -58,6 +58,7 @@ impl Verdict {
             Self::Waiting => ("waiting", none),
             Self::Failed(error) => match error {
                 Error::NotOffered => ("not-offered", none),
+                Error::NotRequested => ("not-requested", none),
                 Error::Refused(said) | Error::TunnelRefused(said) => ("refused", code(said.code)),
                 Error::Misbehaved(Misbehaviour::Unexpected(said)) => {
                     ("unexpected", code(said.code))

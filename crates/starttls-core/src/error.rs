@@ -11,6 +11,9 @@ use crate::UntrustedText;
 pub enum Error {
     /// The peer speaks the protocol and does not offer TLS here. It may also be that somebody on the path took the offer out.
     NotOffered,
+    /// The client goes on in plaintext: it was offered TLS and did not ask for it, where the server does not demand it. What it said instead
+    /// is unread, and the connection stands in front of it.
+    NotRequested,
     /// The peer was asked and said no.
     Refused(Refusal),
     /// The way to the peer was not made: a proxy was asked for a tunnel and said no. The proxy is not the peer, so that nothing is known of the
@@ -44,10 +47,10 @@ pub enum Error {
 
 impl Error {
     /// True when nothing has gone wrong but that the peer does not want TLS, and the protocol lets the connection go on without: it did not
-    /// offer TLS, or it refused in words behind which the next message may come ([`Refusal::ends_connection`]).
+    /// offer TLS, it did not ask for it, or it refused in words behind which the next message may come ([`Refusal::ends_connection`]).
     pub fn is_declined(&self) -> bool {
         match self {
-            Self::NotOffered => true,
+            Self::NotOffered | Self::NotRequested => true,
             Self::Refused(refusal) => !refusal.ends_connection,
             _ => false,
         }
@@ -173,6 +176,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOffered => f.write_str("the peer does not offer TLS"),
+            Self::NotRequested => f.write_str("the peer did not ask for TLS"),
             Self::Refused(refusal) => write!(f, "the peer refused TLS{}", Code(refusal.code)),
             Self::TunnelRefused(refusal) => {
                 write!(f, "the proxy did not make the tunnel{}", Code(refusal.code))

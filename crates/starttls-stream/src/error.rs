@@ -31,7 +31,9 @@ impl Error {
         match self {
             Self::Io(error) => error.kind(),
             Self::Deadline => io::ErrorKind::TimedOut,
-            Self::Protocol(E::NotOffered | E::Refused(_)) => io::ErrorKind::Unsupported,
+            Self::Protocol(E::NotOffered | E::NotRequested | E::Refused(_)) => {
+                io::ErrorKind::Unsupported
+            }
             Self::Protocol(E::TunnelRefused(_)) => io::ErrorKind::ConnectionRefused,
             Self::Protocol(E::Goodbye(_)) => io::ErrorKind::ConnectionAborted,
             Self::Protocol(E::Truncated(_)) => io::ErrorKind::UnexpectedEof,
