@@ -4,7 +4,6 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
-use crate::read::dialogue::ReadMessages;
 use crate::read::line::{LineEnd, Lines};
 use crate::read::misbehaviour::{malformed, too_long};
 
@@ -137,7 +136,7 @@ impl Heads {
     }
 
     fn next(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
-        while let Some(line) = self.lines.next(plain)? {
+        while let Some(line) = self.lines.take(plain)? {
             if self.head.is_empty() && line.is_empty() {
                 return Err(malformed("HTTP head", b"\r\n"));
             }
