@@ -25,7 +25,7 @@ use starttls_protocols::registry::{Protocol, ServerOptions};
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::vencrypt::Subtype;
 use starttls_protocols::{connect, proxy, socks};
-use starttls_tokio::core::Negotiator;
+use starttls_tokio::core::{Negotiator, Untrusted};
 use starttls_tokio::rustls::{ServerConfig, ServerConnection};
 use starttls_tokio::{PlainStream, TlsStream};
 use tokio::io::AsyncWriteExt;
@@ -94,11 +94,13 @@ async fn serve(socket: TcpStream, arguments: &Arguments, config: Arc<ServerConfi
         }
         _ => plain.upgrade(negotiator, connection).await?,
     };
-    if let Some(header) = header.header() {
+    // It is from a proxy of ours, or everybody may write what they like into it.
+    let header = header.header().map(Untrusted::into_inner);
+    if let Some(header) = header {
         println!("{header:?}");
     }
     println!("TLS is up, {}", negotiated(tls.connection()));
-    inside(arguments, config, tls, header.header()).await
+    inside(arguments, config, tls, header).await
 }
 
 type Dialogue = Box<dyn Negotiator<Tls = ServerConnection> + Send>;

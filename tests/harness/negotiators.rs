@@ -106,20 +106,6 @@ impl Options {
     }
 }
 
-/// A server with the options of those that tell what they can do.
-macro_rules! offering {
-    ($server:expr, $options:ident) => {{
-        let mut server = $server;
-        if let Some(capability) = $options.get("capability") {
-            server = server.capability(capability);
-        }
-        if $options.is("optional", "yes") {
-            server = server.optional();
-        }
-        server
-    }};
-}
-
 /// The negotiator of `protocol`: one arm a protocol, in the order of the alphabet.
 ///
 /// # Panics
@@ -139,6 +125,12 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                     let mut client = connect::Client::new(host, 25);
                     if let Some((user, password)) = credentials {
                         client = client.basic_auth(user, password);
+                    }
+                    if let Some(token) = options.get("bearer") {
+                        client = client.bearer_auth(token);
+                    }
+                    if let Some((name, value)) = header(options) {
+                        client = client.header(name, value);
                     }
                     AnyNegotiator::client(client)
                 }
@@ -160,8 +152,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 AnyNegotiator::client(if or_ssl { client.or_ssl() } else { client })
             };
             let server = |server: ftp::Server| {
-                let server = if or_ssl { server.or_ssl() } else { server };
-                AnyNegotiator::server(offering!(server, options))
+                AnyNegotiator::server(if or_ssl { server.or_ssl() } else { server })
             };
             match (role, start) {
                 (Client, Full) => client(ftp::Client::new()),
@@ -170,18 +161,29 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Server, Command) => server(ftp::Server::at_command()),
             }
         }
-        "http_upgrade" => match (role, start) {
-            (Client, Full) => AnyNegotiator::client(http_upgrade::Client::new(
-                options.get_or("host", "printer.example.org:631"),
-            )),
-            (Client, Command) => AnyNegotiator::client(http_upgrade::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(http_upgrade::Server::new()),
-            (Server, Command) => AnyNegotiator::server(http_upgrade::Server::at_command()),
-        },
+        "http_upgrade" => {
+            let server = |server: http_upgrade::Server| {
+                let optional = options.is("optional", "yes");
+                AnyNegotiator::server(if optional { server.optional() } else { server })
+            };
+            match (role, start) {
+                (Client, Full) => {
+                    let host = options.get_or("host", "printer.example.org:631");
+                    let client = http_upgrade::Client::new(host);
+                    AnyNegotiator::client(match header(options) {
+                        Some((name, value)) => client.header(name, value),
+                        None => client,
+                    })
+                }
+                (Client, Command) => AnyNegotiator::client(http_upgrade::Client::at_command()),
+                (Server, Full) => server(http_upgrade::Server::new()),
+                (Server, Command) => server(http_upgrade::Server::at_command()),
+            }
+        }
         "imap" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(imap::Client::new()),
             (Client, Command) => AnyNegotiator::client(imap::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(offering!(imap::Server::new(), options)),
+            (Server, Full) => AnyNegotiator::server(imap::Server::new()),
             (Server, Command) => {
                 AnyNegotiator::server(imap::Server::at_command(options.get_or("tag", "a1")))
             }
@@ -191,7 +193,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             match (role, start) {
                 (Client, Full) => AnyNegotiator::client(irc::Client::new()),
                 (Client, Command) => AnyNegotiator::client(irc::Client::at_command()),
-                (Server, Full) => AnyNegotiator::server(offering!(irc::Server::new(name), options)),
+                (Server, Full) => AnyNegotiator::server(irc::Server::new(name)),
                 (Server, Command) => AnyNegotiator::server(irc::Server::at_command(name)),
             }
         }
@@ -209,16 +211,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             (Client, Command) => AnyNegotiator::client(managesieve::Client::at_command()),
             (Server, Full) => {
                 let name = options.get_or("name", "Example 1.0");
-                let mut server = managesieve::Server::new(name);
-                if let Some(capability) = options.get("capability") {
-                    let (name, value) = capability.split_once(' ').unwrap_or((capability, ""));
-                    server = server.capability(name, value);
-                }
-                AnyNegotiator::server(if options.is("optional", "yes") {
-                    server.optional()
-                } else {
-                    server
-                })
+                AnyNegotiator::server(managesieve::Server::new(name))
             }
             (Server, Command) => AnyNegotiator::server(managesieve::Server::at_command()),
         },
@@ -227,12 +220,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             (Client, Command) => AnyNegotiator::client(munin::Client::at_command()),
             (Server, Full) => {
                 let name = options.get_or("name", "node.example.org");
-                let server = munin::Server::new(name);
-                AnyNegotiator::server(if options.is("optional", "yes") {
-                    server.optional()
-                } else {
-                    server
-                })
+                AnyNegotiator::server(munin::Server::new(name))
             }
             (Server, Command) => AnyNegotiator::server(munin::Server::at_command()),
         },
@@ -270,29 +258,19 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
         "nntp" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(nntp::Client::new()),
             (Client, Command) => AnyNegotiator::client(nntp::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(offering!(nntp::Server::new(), options)),
+            (Server, Full) => AnyNegotiator::server(nntp::Server::new()),
             (Server, Command) => AnyNegotiator::server(nntp::Server::at_command()),
         },
         "nut" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(nut::Client::new()),
             (Client, Command) => AnyNegotiator::client(nut::Client::at_command()),
-            (Server, Full) => {
-                let mut server = nut::Server::new();
-                if let Some(version) = options.get("version") {
-                    server = server.version(version);
-                }
-                AnyNegotiator::server(if options.is("optional", "yes") {
-                    server.optional()
-                } else {
-                    server
-                })
-            }
+            (Server, Full) => AnyNegotiator::server(nut::Server::new()),
             (Server, Command) => AnyNegotiator::server(nut::Server::at_command()),
         },
         "pop3" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(pop3::Client::new()),
             (Client, Command) => AnyNegotiator::client(pop3::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(offering!(pop3::Server::new(), options)),
+            (Server, Full) => AnyNegotiator::server(pop3::Server::new()),
             (Server, Command) => AnyNegotiator::server(pop3::Server::at_command()),
         },
         "postgres" => match (role, start, options.is("gss", "yes")) {
@@ -365,12 +343,8 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Client, Full, false) => AnyNegotiator::client(smtp::Client::new(client)),
                 (Client, Full, true) => AnyNegotiator::client(smtp::Client::lmtp(client)),
                 (Client, Command, _) => AnyNegotiator::client(smtp::Client::at_command()),
-                (Server, Full, false) => {
-                    AnyNegotiator::server(offering!(smtp::Server::new(server), options))
-                }
-                (Server, Full, true) => {
-                    AnyNegotiator::server(offering!(smtp::Server::lmtp(server), options))
-                }
+                (Server, Full, false) => AnyNegotiator::server(smtp::Server::new(server)),
+                (Server, Full, true) => AnyNegotiator::server(smtp::Server::lmtp(server)),
                 (Server, Command, _) => AnyNegotiator::server(smtp::Server::at_command()),
             }
         }
@@ -443,4 +417,11 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
         },
         _ => panic!("no negotiator for {protocol} as {role:?} from {start:?}"),
     }
+}
+
+/// `header=Name: value`.
+fn header(options: &Options) -> Option<(String, String)> {
+    let header = options.get("header")?;
+    let (name, value) = header.split_once(": ").expect("a name and a value");
+    Some((name.to_owned(), value.to_owned()))
 }

@@ -27,7 +27,7 @@ pub mod registry;
 
 pub mod tunnel;
 // In the folder of what they have in common, and under a path of their own.
-#[path = "tunnel/connect.rs"]
+#[path = "tunnel/connect/mod.rs"]
 pub mod connect;
 #[path = "tunnel/proxy/mod.rs"]
 pub mod proxy;

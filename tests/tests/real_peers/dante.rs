@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::{smtp, socks};
 
-use crate::inside::{declined, inside, is_verified_in_each_version, refused_with};
+use crate::inside::{inside, is_verified_in_each_version, not_made, refused_with};
 use crate::support::{port, unused_port};
 
 const PROXY: u16 = 180;
@@ -37,6 +37,6 @@ async fn socks_4_and_the_upgrade_of_postfix_inside() {
 
 #[tokio::test]
 async fn socks_4_to_where_nobody_is() {
-    let reason = declined(port(PROXY), socks4(unused_port())).await;
+    let reason = not_made(port(PROXY), socks4(unused_port())).await;
     assert!(refused_with(&reason, 91, ""), "{reason:?}");
 }

@@ -3,7 +3,7 @@
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::{smtp, socks};
 
-use crate::inside::{declined, inside, is_verified_in_each_version, refused_with};
+use crate::inside::{inside, is_verified_in_each_version, not_made, refused_with};
 use crate::support::{port, unused_port};
 
 const PROXY: u16 = 181;
@@ -40,15 +40,15 @@ async fn socks_5_and_the_upgrade_of_postfix_inside() {
 #[tokio::test]
 async fn socks_5_with_a_wrong_password_without_one_and_to_where_nobody_is() {
     let wrong = socks::Client::new("localhost", port(ORIGIN)).password("test", "wrong");
-    let reason = declined(port(PROXY), wrong).await;
+    let reason = not_made(port(PROXY), wrong).await;
     assert!(
-        matches!(reason, starttls_core::Error::Refused(_)),
+        matches!(reason, starttls_core::Error::TunnelRefused(_)),
         "{reason:?}"
     );
     let none = socks::Client::new("localhost", port(ORIGIN));
-    let reason = declined(port(PROXY), none).await;
+    let reason = not_made(port(PROXY), none).await;
     assert!(refused_with(&reason, 0xff, ""), "{reason:?}");
     // Connection refused.
-    let reason = declined(port(PROXY), to(unused_port())).await;
+    let reason = not_made(port(PROXY), to(unused_port())).await;
     assert!(refused_with(&reason, 5, ""), "{reason:?}");
 }

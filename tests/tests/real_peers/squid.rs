@@ -3,7 +3,7 @@
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::{connect, smtp};
 
-use crate::inside::{declined, inside, is_verified_in_each_version, refused_with};
+use crate::inside::{inside, is_verified_in_each_version, not_made, refused_with};
 use crate::support::{port, unused_port};
 
 const PROXY: u16 = 128;
@@ -38,7 +38,7 @@ async fn connect_and_the_upgrade_of_postfix_inside() {
 
 #[tokio::test]
 async fn connect_to_where_nobody_is() {
-    let reason = declined(port(PROXY), to(unused_port())).await;
+    let reason = not_made(port(PROXY), to(unused_port())).await;
     assert!(
         refused_with(&reason, 503, "Service Unavailable"),
         "{reason:?}"

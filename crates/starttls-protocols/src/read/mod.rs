@@ -2,11 +2,11 @@
 
 pub(crate) mod ber;
 pub(crate) mod dialogue;
-pub(crate) mod farewell;
 pub(crate) mod fields;
 pub(crate) mod http;
 pub(crate) mod line;
 pub(crate) mod literal;
 pub(crate) mod misbehaviour;
 pub(crate) mod reply;
+pub(crate) mod words;
 pub(crate) mod xml;

@@ -21,7 +21,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use starttls_core::{Error, Negotiator, Plain, Progress};
+use starttls_core::{Error, Negotiator, Plain, Progress, rustls};
+
+mod access;
+pub(crate) use access::Access;
+pub use access::Login;
 
 /// A negotiator that leads to another one. Bytes behind its end may belong to that.
 pub trait Tunnel: Negotiator {
@@ -161,26 +165,23 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The caller's decision about a [`Target`].
-pub(crate) struct Permit(Box<dyn FnMut(&Target) -> bool + Send + Sync>);
+/// The TLS of a negotiator behind which none can begin: there is no value of it.
+///
+/// What reads a client's request and stops there (`RequestReader`) has this as its [`Negotiator::Tls`]. It can be negotiated with, and not be
+/// upgraded with.
+///
+/// ```compile_fail,E0308
+/// # fn f(plain: starttls_core::Plain, connection: starttls_core::rustls::ServerConnection) {
+/// let reader = starttls_protocols::connect::RequestReader::new();
+/// let _ = starttls_core::Upgrade::with_plain(plain, reader, connection);
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoTls {}
 
-impl Permit {
-    pub(crate) fn new(permit: impl FnMut(&Target) -> bool + Send + Sync + 'static) -> Self {
-        Self(Box::new(permit))
-    }
-
-    pub(crate) fn all() -> Self {
-        Self::new(|_| true)
-    }
-
-    pub(crate) fn allows(&mut self, target: &Target) -> bool {
-        (self.0)(target)
-    }
-}
-
-impl fmt::Debug for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Permit")
+impl From<NoTls> for rustls::Connection {
+    fn from(none: NoTls) -> Self {
+        match none {}
     }
 }
 
@@ -290,14 +291,5 @@ mod tests {
             Host::parse("a_b.example"),
             Some(Host::Name("a_b.example".into()))
         );
-    }
-
-    #[test]
-    fn passwords_are_compared_and_not_shown() {
-        let credentials = Credentials::new("me", "secret");
-        assert!(credentials.are(b"me", b"secret"));
-        assert!(!credentials.are(b"me", b"secreT"));
-        assert!(!credentials.are(b"m", b"secret"));
-        assert!(!format!("{credentials:?}").contains("secret"));
     }
 }

@@ -102,10 +102,23 @@ where
     }
 }
 
+/// A tunnel that the proxy does not make, which is no decline of the peer's: why.
+pub(crate) async fn not_made<N>(port: u16, negotiator: N) -> CoreError
+where
+    N: Negotiator<Tls = ClientConnection>,
+{
+    match connect(port).await.negotiate(negotiator).await {
+        Err(Error::Protocol(reason @ CoreError::TunnelRefused(_))) if !reason.is_declined() => {
+            reason
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Whether it was refused with this code and words that have this in them.
 pub(crate) fn refused_with(reason: &CoreError, code: impl Into<Option<u32>>, words: &str) -> bool {
     match reason {
-        CoreError::Refused(refusal) => {
+        CoreError::Refused(refusal) | CoreError::TunnelRefused(refusal) => {
             refusal.code == code.into() && refusal.text.escaped().contains(words)
         }
         _ => false,

@@ -3,6 +3,14 @@ use std::net::SocketAddr;
 use super::{TYPE_ALPN, TYPE_AUTHORITY, TYPE_SSL, TYPE_UNIQUE_ID};
 use crate::read::fields::Fields;
 
+const CLIENT_SSL: u8 = 0x01;
+const CLIENT_CERT_CONN: u8 = 0x02;
+const CLIENT_CERT_SESS: u8 = 0x04;
+
+const SUBTYPE_VERSION: u8 = 0x21;
+const SUBTYPE_CN: u8 = 0x22;
+const SUBTYPE_CIPHER: u8 = 0x23;
+
 /// What a header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,19 +50,29 @@ pub enum Addresses {
 }
 
 impl Header {
-    /// The client's address, if it is one of TCP.
+    /// The client's address, if it is one of IP.
     pub fn source(&self) -> Option<SocketAddr> {
-        match self.addresses {
-            Some(Addresses::Stream { source, .. }) => Some(source),
-            _ => None,
-        }
+        Some(self.ends()?.0)
     }
 
-    /// What the client has connected to, if it is TCP.
+    /// What the client has connected to, or sent to, if it is an address of IP.
     pub fn destination(&self) -> Option<SocketAddr> {
+        Some(self.ends()?.1)
+    }
+
+    fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
         match self.addresses {
-            Some(Addresses::Stream { destination, .. }) => Some(destination),
-            _ => None,
+            Some(
+                Addresses::Stream {
+                    source,
+                    destination,
+                }
+                | Addresses::Datagram {
+                    source,
+                    destination,
+                },
+            ) => Some((source, destination)),
+            Some(Addresses::Unix { .. }) | None => None,
         }
     }
 
@@ -102,29 +120,77 @@ pub struct Ssl {
 }
 
 impl Ssl {
+    /// The client has used TLS, and sent no certificate.
+    pub fn new() -> Self {
+        Self {
+            client: CLIENT_SSL,
+            // "zero if the client presented a certificate and it was successfully verified, and non-zero otherwise"
+            verify: 1,
+            tlvs: Vec::new(),
+        }
+    }
+
+    /// The client has sent a certificate that was verified, with this common name.
+    #[must_use]
+    pub fn with_verified_certificate(mut self, common_name: impl Into<Vec<u8>>) -> Self {
+        self.client |= CLIENT_CERT_CONN | CLIENT_CERT_SESS;
+        self.verify = 0;
+        self.with_tlv(SUBTYPE_CN, common_name)
+    }
+
+    /// The version, as `TLSv1.3`.
+    #[must_use]
+    pub fn with_version(self, version: impl Into<Vec<u8>>) -> Self {
+        self.with_tlv(SUBTYPE_VERSION, version)
+    }
+
+    /// The cipher suite, in OpenSSL's spelling.
+    #[must_use]
+    pub fn with_cipher(self, cipher: impl Into<Vec<u8>>) -> Self {
+        self.with_tlv(SUBTYPE_CIPHER, cipher)
+    }
+
+    /// Another detail, by its type.
+    #[must_use]
+    pub fn with_tlv(mut self, kind: u8, value: impl Into<Vec<u8>>) -> Self {
+        self.tlvs.push((kind, value.into()));
+        self
+    }
+
+    /// The value of the first detail of this type.
+    pub fn tlv(&self, kind: u8) -> Option<&[u8]> {
+        find(&self.tlvs, kind)
+    }
+
     /// The client has connected with TLS.
     pub fn is_tls(&self) -> bool {
-        self.client & 1 != 0
+        self.client & CLIENT_SSL != 0
     }
 
     /// The client has sent a certificate, at least once, and the proxy has found it good.
     pub fn is_verified(&self) -> bool {
-        self.client & 6 != 0 && self.verify == 0
+        self.client & (CLIENT_CERT_CONN | CLIENT_CERT_SESS) != 0 && self.verify == 0
     }
 
     /// The version, as `TLSv1.3`.
     pub fn version(&self) -> Option<&[u8]> {
-        find(&self.tlvs, 0x21)
+        self.tlv(SUBTYPE_VERSION)
     }
 
     /// The common name of the client's certificate.
     pub fn common_name(&self) -> Option<&[u8]> {
-        find(&self.tlvs, 0x22)
+        self.tlv(SUBTYPE_CN)
     }
 
     /// The cipher suite, in OpenSSL's spelling.
     pub fn cipher(&self) -> Option<&[u8]> {
-        find(&self.tlvs, 0x23)
+        self.tlv(SUBTYPE_CIPHER)
+    }
+}
+
+impl Default for Ssl {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

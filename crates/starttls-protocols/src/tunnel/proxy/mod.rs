@@ -26,6 +26,9 @@ const TYPE_CRC32C: u8 = 0x03;
 const TYPE_UNIQUE_ID: u8 = 0x05;
 const TYPE_SSL: u8 = 0x20;
 
+/// The length of a path of a Unix socket in a header.
+const PATH: usize = 108;
+
 /// CRC-32C (RFC 9260 appendix A), bit by bit: a header is short.
 fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32| {
@@ -71,7 +74,7 @@ mod tests {
             Progress::Done(Boundary::Pipelined)
         );
         assert_eq!(plain.peek(), b"");
-        Ok(reader.header().cloned().unwrap())
+        Ok(reader.header().unwrap().into_inner().clone())
     }
 
     #[test]
@@ -94,24 +97,61 @@ mod tests {
 
     #[test]
     fn tlvs_are_handed_over() {
-        let ssl = b"\x03\0\0\0\0\x21\0\x07TLSv1.3\x22\0\x02me\x23\0\x05AES..";
+        let ssl = Ssl::new()
+            .with_version("TLSv1.3")
+            .with_verified_certificate("me")
+            .with_cipher("AES..");
         let header = written(
             Writer::v2(SOURCE, DESTINATION)
-                .tlv(TYPE_ALPN, "imap")
+                .alpn("imap")
                 .authority("example.org")
-                .tlv(TYPE_UNIQUE_ID, "id")
-                .tlv(TYPE_SSL, *ssl)
+                .unique_id("id")
+                .ssl(&ssl)
                 .crc32c(),
         );
         let header = read(&header).unwrap();
         assert_eq!(header.alpn(), Some(&b"imap"[..]));
         assert_eq!(header.authority(), Some(&b"example.org"[..]));
         assert_eq!(header.unique_id(), Some(&b"id"[..]));
-        let ssl = header.ssl().unwrap();
-        assert!(ssl.is_tls() && ssl.is_verified());
-        assert_eq!(ssl.version(), Some(&b"TLSv1.3"[..]));
-        assert_eq!(ssl.common_name(), Some(&b"me"[..]));
-        assert_eq!(ssl.cipher(), Some(&b"AES.."[..]));
+        let said = header.ssl().unwrap();
+        assert_eq!(said, ssl);
+        assert!(said.is_tls() && said.is_verified());
+        assert_eq!(said.version(), Some(&b"TLSv1.3"[..]));
+        assert_eq!(said.common_name(), Some(&b"me"[..]));
+        assert_eq!(said.cipher(), Some(&b"AES.."[..]));
+        assert!(!Ssl::new().is_verified());
+    }
+
+    #[test]
+    fn other_families_are_written_and_read() {
+        let header = read(&written(Writer::v2_datagram(SOURCE, DESTINATION))).unwrap();
+        assert!(matches!(header.addresses, Some(Addresses::Datagram { .. })));
+        assert_eq!(
+            (header.source(), header.destination()),
+            (Some(SOURCE), Some(DESTINATION))
+        );
+        let header = read(&written(Writer::v2_unix("/run/a", "/run/b").alpn("x"))).unwrap();
+        let (source, destination) = (b"/run/a".to_vec(), b"/run/b".to_vec());
+        assert_eq!(
+            header.addresses,
+            Some(Addresses::Unix {
+                source,
+                destination
+            })
+        );
+        assert_eq!((header.source(), header.alpn()), (None, Some(&b"x"[..])));
+        for writer in [
+            Writer::v2_unix([b'a'; 109], "/run/b"),
+            Writer::v2(SOURCE, DESTINATION).unique_id([0; 129]),
+            Writer::v2(SOURCE, ([192, 0, 2, 1], 1).into()),
+            Writer::v1(SOURCE, DESTINATION).alpn("x"),
+        ] {
+            let mut writer = writer;
+            assert!(matches!(
+                writer.advance(&mut Plain::new()),
+                Err(Error::Misuse(_))
+            ));
+        }
     }
 
     #[test]

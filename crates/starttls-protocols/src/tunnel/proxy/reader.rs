@@ -1,10 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use starttls_core::rustls::ServerConnection;
-use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
+use starttls_core::{Boundary, Error, Negotiator, Plain, Progress, Untrusted};
 
 use super::header::parse_tlvs;
-use super::{Addresses, Header, TYPE_CRC32C, V1, V2, crc32c};
+use super::{Addresses, Header, PATH, TYPE_CRC32C, V1, V2, crc32c};
 use crate::read::dialogue::Outcome;
 use crate::read::fields::{Fields, expect_start, take};
 use crate::read::misbehaviour::{malformed, too_long};
@@ -12,6 +12,8 @@ use crate::tunnel::Tunnel;
 
 /// The longest header of version 1, line end included (section 2.1).
 const MAX_V1: usize = 107;
+/// What says, in version 1, that nothing is known, and what has to be skipped behind it.
+const UNKNOWN: &[u8] = b"PROXY UNKNOWN ";
 /// The longest header of version 2 taken, behind its first 16 bytes. HAProxy's buffers have 16 KiB; the largest TLV in use is a client's certificate.
 const MAX_V2: usize = 16 * 1024;
 /// Version, command, family and length.
@@ -27,7 +29,7 @@ pub(super) const V2_FIXED: usize = 16;
 /// let mut plain = Plain::with_prefix(b"PROXY TCP4 192.0.2.1 192.0.2.2 50000 993\r\n\x16\x03\x01");
 /// assert_eq!(reader.advance(&mut plain)?, Progress::Done(Boundary::Pipelined));
 /// assert_eq!(plain.peek(), b"\x16\x03\x01");
-/// let source = reader.header().and_then(|header| header.source());
+/// let source = reader.header().and_then(|header| header.get().source());
 /// assert_eq!(source, Some(([192, 0, 2, 1], 50000).into()));
 /// # Ok::<(), starttls_core::Error>(())
 /// ```
@@ -46,9 +48,9 @@ impl Reader {
         }
     }
 
-    /// What the header said, once it was read.
-    pub fn header(&self) -> Option<&Header> {
-        self.header.as_ref()
+    /// What the header said, once it was read: by whoever sent it, which should be a proxy of one's own.
+    pub fn header(&self) -> Option<Untrusted<&Header>> {
+        self.header.as_ref().map(Untrusted::new)
     }
 }
 
@@ -91,7 +93,17 @@ fn read_v1(plain: &mut Plain) -> Result<Option<Header>, Error> {
     let unread = plain.peek();
     expect_start(unread, V1, "PROXY header")?;
     let window = unread.get(..MAX_V1).unwrap_or(unread);
-    let Some(end) = window.iter().position(|byte| *byte == b'\n') else {
+    let mut ends = window
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .map(|(end, _)| end);
+    // "the receiver must ignore anything presented before the CRLF" (section 2.1)
+    let is_end = |end: &usize| {
+        let line = window.get(..*end).unwrap_or_default();
+        line.ends_with(b"\r") || !line.starts_with(UNKNOWN)
+    };
+    let Some(end) = ends.find(is_end) else {
         if window.len() == MAX_V1 {
             return Err(too_long("PROXY header", MAX_V1));
         }
@@ -104,16 +116,16 @@ fn read_v1(plain: &mut Plain) -> Result<Option<Header>, Error> {
 }
 
 fn parse_v1(line: &[u8]) -> Option<Header> {
-    let text = std::str::from_utf8(line.strip_suffix(b"\r")?).ok()?;
+    let line = line.strip_suffix(b"\r")?;
+    if line.starts_with(UNKNOWN) || line == UNKNOWN.trim_ascii_end() {
+        let (addresses, tlvs) = (None, Vec::new());
+        return Some(Header { addresses, tlvs });
+    }
+    let text = std::str::from_utf8(line).ok()?;
     let mut words = text.strip_prefix("PROXY ")?.split(' ');
     let is_v4 = match words.next()? {
         "TCP4" => true,
         "TCP6" => false,
-        // "the receiver must ignore anything presented before the CRLF" (section 2.1)
-        "UNKNOWN" => {
-            let (addresses, tlvs) = (None, Vec::new());
-            return Some(Header { addresses, tlvs });
-        }
         _ => return None,
     };
     let mut address = || -> Option<IpAddr> {
@@ -207,8 +219,8 @@ fn parse_v2(header: &[u8], command: u8, family: u8) -> Option<Header> {
             }
         }
         0x31 | 0x32 => Addresses::Unix {
-            source: path(fields.bytes(108)?),
-            destination: path(fields.bytes(108)?),
+            source: path(fields.bytes(PATH)?),
+            destination: path(fields.bytes(PATH)?),
         },
         _ => return None,
     };

@@ -1,7 +1,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use starttls_core::rustls::ClientConnection;
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{
+    Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal, Untrusted,
+};
 
 use super::{
     ATYP_IPV4, ATYP_IPV6, ATYP_NAME, CONNECT, GRANTED, MAX_STRING, NO_AUTHENTICATION, NO_METHOD,
@@ -9,13 +11,14 @@ use super::{
 };
 use crate::read::dialogue::Outcome;
 use crate::read::fields::{Fields, take};
-use crate::read::misbehaviour::{malformed, refuse_tls_record};
+use crate::read::misbehaviour::refuse_tls_record;
+use crate::read::words::malformed_words;
 use crate::tunnel::{Credentials, Host, Target, Tunnel};
 
 /// The client's part: CONNECT by name or address.
 ///
-/// A refusal has the proxy's code: that of the reply (5 is "connection refused" in SOCKS 5, 91 "rejected" in SOCKS 4), 255 if it accepts no
-/// method of authentication, or the status of the user and password. There is no greeting and so no `at_command`.
+/// A refusal is an [`Error::TunnelRefused`] with the proxy's code: that of the reply (5 is "connection refused" in SOCKS 5, 91 "rejected" in SOCKS 4), 255 if it accepts no
+/// method of authentication, or the status of the user and password. Its reply is consumed whole. There is no greeting and so no `at_command`.
 ///
 /// ```
 /// use starttls_core::{Boundary, Negotiator, Plain, Progress};
@@ -24,7 +27,7 @@ use crate::tunnel::{Credentials, Host, Target, Tunnel};
 /// let mut client = socks::Client::new("www.example.org", 443);
 /// let mut plain = Plain::with_prefix(b"\x05\x00\x05\x00\x00\x01\x7f\x00\x00\x01\x1f\x90");
 /// assert_eq!(client.advance(&mut plain)?, Progress::Done(Boundary::Exact));
-/// assert_eq!(client.bound().map(ToString::to_string).as_deref(), Some("127.0.0.1:8080"));
+/// assert_eq!(client.bound().map(|bound| bound.get().to_string()).as_deref(), Some("127.0.0.1:8080"));
 /// # Ok::<(), starttls_core::Error>(())
 /// ```
 #[derive(Debug)]
@@ -80,8 +83,8 @@ impl Client {
     }
 
     /// The address at which the proxy has connected, as it says.
-    pub fn bound(&self) -> Option<&Target> {
-        self.bound.as_ref()
+    pub fn bound(&self) -> Option<Untrusted<&Target>> {
+        self.bound.as_ref().map(Untrusted::new)
     }
 
     fn starting(version: Version, host: String, port: u16) -> Self {
@@ -148,18 +151,17 @@ impl Client {
     }
 
     /// The two bytes that answer the list of methods.
-    fn method(&mut self, [version, method]: [u8; 2], plain: &mut Plain) -> Result<(), Error> {
-        match (version, method, &self.credentials) {
-            (5, NO_AUTHENTICATION, _) => self.state = ClientState::Request,
-            (5, USER_PASSWORD, Some(credentials)) => {
+    fn method(&mut self, method: u8, plain: &mut Plain) -> Result<(), Error> {
+        match (method, &self.credentials) {
+            (NO_AUTHENTICATION, _) => self.state = ClientState::Request,
+            (USER_PASSWORD, Some(credentials)) => {
                 plain.write_all(&user_password(credentials)?)?;
                 self.state = ClientState::Status;
             }
-            (5, NO_METHOD, _) => return Err(refused(method)),
-            (5, ..) => {
+            (NO_METHOD, _) => return Err(refused(method)),
+            _ => {
                 return Err(Misbehaviour::Unexpected(Refusal::new(u32::from(method), b"")).into());
             }
-            _ => return Err(malformed("SOCKS version", &[version])),
         }
         Ok(())
     }
@@ -174,29 +176,33 @@ impl Client {
     }
 
     fn reply(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        let unread = plain.peek();
-        refuse_tls_record(unread)?;
         let (version, granted) = match self.version {
             Version::V5 => (5, 0),
             Version::V4(_) | Version::V4a(_) => (0, GRANTED),
         };
-        // The code decides; not every proxy sends the rest of a refusal.
-        match plain.peek().first_chunk().copied() {
-            None => return Ok(Progress::NeedInput),
-            Some([first, _]) if first != version => {
-                return Err(malformed("SOCKS version", &[first]));
-            }
-            Some([_, code]) if code != granted => {
-                return Err(refused(code));
-            }
-            Some(_) => {}
-        }
-        let length = if version == 5 {
-            message_length(unread)?
-        } else {
-            Some(8)
+        let Some([first, code]) = self.answer(version, plain)? else {
+            return Ok(Progress::NeedInput);
         };
-        let Some(reply) = length.and_then(|length| take(plain, length)) else {
+        let unread = plain.peek();
+        let length = match first {
+            5 => message_length(unread),
+            _ => Ok(Some(8)),
+        };
+        if code != granted {
+            // The code decides. Not every proxy sends the rest of a refusal before it closes, or one that can be read.
+            let Ok(length) = length else {
+                return Err(refused(code));
+            };
+            let is_whole = length.and_then(|length| take(plain, length)).is_some();
+            if !is_whole && !plain.is_eof() {
+                return Ok(Progress::NeedInput);
+            }
+            if !is_whole {
+                plain.consume(plain.peek().len());
+            }
+            return Err(refused(code));
+        }
+        let Some(reply) = length?.and_then(|length| take(plain, length)) else {
             return Ok(Progress::NeedInput);
         };
         if version == 5 {
@@ -204,9 +210,22 @@ impl Client {
         }
         Ok(Progress::Done(Boundary::Exact))
     }
-}
 
-impl Client {
+    /// The first two bytes of an answer, which stay unread, if it is one of SOCKS.
+    fn answer(&self, version: u8, plain: &Plain) -> Result<Option<[u8; 2]>, Error> {
+        let unread = plain.peek();
+        refuse_tls_record(unread)?;
+        match unread {
+            // It may be the first byte of a TLS record.
+            [] | [0x15 | 0x16] => Ok(None),
+            [first, ..] if *first != version => match malformed_words("SOCKS version", plain) {
+                Some(error) => Err(error),
+                None => Ok(None),
+            },
+            unread => Ok(unread.first_chunk().copied()),
+        }
+    }
+
     fn go_on(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         loop {
             match self.state {
@@ -216,18 +235,24 @@ impl Client {
                     self.state = ClientState::Reply;
                 }
                 ClientState::Reply => return self.reply(plain),
-                ClientState::Method | ClientState::Status => {
-                    refuse_tls_record(plain.peek())?;
-                    let Some(answer) = plain.peek().first_chunk::<2>().copied() else {
+                ClientState::Method => {
+                    let Some([_, method]) = self.answer(5, plain)? else {
                         return Ok(Progress::NeedInput);
                     };
-                    plain.consume(answer.len());
-                    match (self.state, answer) {
-                        (ClientState::Method, answer) => self.method(answer, plain)?,
-                        (_, [1, 0]) => self.state = ClientState::Request,
-                        (_, [1, status]) => return Err(refused(status)),
-                        (_, answer) => return Err(malformed("authentication status", &answer)),
+                    plain.consume(2);
+                    self.method(method, plain)?;
+                }
+                ClientState::Status => {
+                    refuse_tls_record(plain.peek())?;
+                    // On the version nothing hangs: there are proxies that say 5 where RFC 1929 has 1.
+                    let Some([_, status]) = plain.peek().first_chunk().copied() else {
+                        return Ok(Progress::NeedInput);
+                    };
+                    plain.consume(2);
+                    if status != 0 {
+                        return Err(refused(status));
                     }
+                    self.state = ClientState::Request;
                 }
             }
         }
@@ -250,7 +275,7 @@ impl Tunnel for Client {}
 
 /// The proxy is not the peer: nothing is known of that.
 fn refused(code: u8) -> Error {
-    Error::TunnelRefused(Refusal::new(u32::from(code), b""))
+    Error::TunnelRefused(Refusal::new(u32::from(code), b"").ending())
 }
 
 /// One byte of length, and the bytes.
@@ -260,11 +285,11 @@ fn with_length(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     Ok([&[length], bytes].concat())
 }
 
-/// The request of RFC 1929.
+/// The request of RFC 1929. It asks for passwords of 1 to 255 bytes; proxies take an empty one, and have users without.
 fn user_password(credentials: &Credentials) -> Result<Vec<u8>, Error> {
     let Credentials { user, password } = credentials;
-    if user.is_empty() || password.is_empty() {
-        return Err(Misuse::Configuration("an empty user or password").into());
+    if user.is_empty() {
+        return Err(Misuse::Configuration("an empty user").into());
     }
     Ok([
         &[1][..],

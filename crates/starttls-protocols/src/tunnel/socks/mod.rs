@@ -2,6 +2,9 @@
 //!
 //! A [`Tunnel`](crate::tunnel::Tunnel): what comes behind the reply belongs to the far end. The reply has no mark at its end; its length follows from the type of the
 //! address in it. Nothing said to the proxy is said again inside.
+//!
+//! A proxy says no with a code of its own, and nothing is known of the far end then: the error is
+//! [`TunnelRefused`](starttls_core::Error::TunnelRefused) with that code, at the client and at the server, and never a decline.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,6 +16,9 @@ use crate::tunnel::{Host, Target};
 
 mod client;
 pub use client::Client;
+
+mod request;
+pub use request::RequestReader;
 
 mod server;
 pub use server::Server;
