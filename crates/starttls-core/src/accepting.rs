@@ -6,9 +6,11 @@ use rustls::ServerConfig;
 use rustls::server::{Accepted, ClientHello};
 
 use crate::engine::{self, HelloReader};
-use crate::record::{self, Front};
+use crate::intake::{Intake, Record, Records};
+use crate::phase::Sealed;
+use crate::session;
 use crate::wire::Wire;
-use crate::{Error, Incoming, Misuse, Phase, Stage, Tls, UntrustedText};
+use crate::{Error, Incoming, Limits, Misuse, Phase, Stage, Tls, UntrustedText};
 
 /// A server that has switched to TLS and waits for the ClientHello, to choose the `ServerConfig` by it.
 ///
@@ -37,13 +39,20 @@ use crate::{Error, Incoming, Misuse, Phase, Stage, Tls, UntrustedText};
 /// # Ok(()) }
 /// ```
 pub struct Accepting {
-    wire: Wire,
-    seen: usize,
+    intake: Intake,
+    hello: Hello,
+}
+
+struct Hello {
     state: State,
+    /// Bytes received so far.
+    received: usize,
+    /// The alert that is owed to the client.
+    alert: Vec<u8>,
 }
 
 enum State {
-    Reading { reader: Box<HelloReader>, any: bool },
+    Reading(Box<HelloReader>),
     Hello(Box<Accepted>),
     Failed(Error),
 }
@@ -51,14 +60,15 @@ enum State {
 impl Accepting {
     pub(crate) fn new(wire: Wire) -> Self {
         let mut accepting = Self {
-            wire,
-            seen: 0,
-            state: State::Reading {
-                reader: Box::default(),
-                any: false,
+            intake: Intake::new(wire),
+            hello: Hello {
+                state: State::Reading(Box::default()),
+                received: 0,
+                alert: Vec::new(),
             },
         };
-        accepting.advance();
+        accepting.intake.advance(&mut accepting.hello);
+        accepting.settle();
         accepting
     }
 
@@ -68,8 +78,8 @@ impl Accepting {
     /// What is wrong with it, after the alert that says so was sent.
     pub fn poll_hello(&mut self) -> Result<Incoming<ClientHello<'_>>, Error> {
         let owes = self.has_output();
-        match &self.state {
-            State::Reading { .. } => Ok(Incoming::NeedInput),
+        match &self.hello.state {
+            State::Reading(_) => Ok(Incoming::NeedInput),
             State::Hello(accepted) => Ok(Incoming::Data(accepted.client_hello())),
             State::Failed(_) if owes => Ok(Incoming::NeedTransmit),
             State::Failed(error) => Err(error.clone()),
@@ -79,111 +89,147 @@ impl Accepting {
     /// Goes on with the handshake under this configuration.
     ///
     /// # Errors
-    /// Gives itself back if the configuration does not suit the ClientHello (or if there is none yet): send what it has to send, then
-    /// [`poll_hello`](Self::poll_hello) has the error.
+    /// Gives itself back if the configuration does not suit the ClientHello, if it takes 0-RTT data ([`Misuse::EarlyData`]), or if there is no ClientHello
+    /// yet: send what it has to send, then [`poll_hello`](Self::poll_hello) has the error.
     pub fn start_tls(mut self, config: Arc<ServerConfig>) -> Result<Tls, Box<Self>> {
-        let (error, alert) = match self.state {
+        let (error, alert) = match self.hello.state {
+            State::Hello(_) if config.max_early_data_size > 0 => (
+                Misuse::EarlyData.into(),
+                engine::plain_alert(engine::INTERNAL_ERROR).to_vec(),
+            ),
             State::Hello(accepted) => match engine::configure(*accepted, config) {
                 Ok(connection) => {
-                    return Ok(Tls::resume(
-                        Box::new(connection.into()),
-                        self.wire,
-                        self.seen,
-                    ));
+                    let connection = Box::new(connection.into());
+                    return Ok(Tls::resume(connection, self.intake, self.hello.received));
                 }
                 Err((error, alert)) => (Error::Tls(error), alert),
             },
             State::Failed(error) => (error, Vec::new()),
-            State::Reading { .. } => (Misuse::Finished.into(), Vec::new()),
+            State::Reading(_) => (Misuse::Finished.into(), Vec::new()),
         };
-        self.state = State::Failed(error);
-        self.wire.output.append(&alert, usize::MAX);
+        self.hello.state = State::Failed(error);
+        self.intake.wire.output.append(&alert, usize::MAX);
         Err(Box::new(self))
     }
 
-    fn advance(&mut self) {
-        while let State::Reading { reader, any } = &mut self.state {
-            let input = self.wire.input.filled();
-            let front = record::front(input);
-            let (length, portion) = match front {
-                Front::Record(length) => (length, engine::portion(input, length)),
-                Front::Malformed => (
-                    input.len().min(record::HEADER),
-                    input.len().min(record::HEADER),
-                ),
-                Front::Incomplete => {
-                    if self.wire.eof {
-                        self.state = State::Failed(Error::Truncated(Stage::Handshake));
-                    }
-                    return;
-                }
-            };
-            let not_tls = (front == Front::Malformed && !*any).then(|| UntrustedText::new(input));
-            let outcome = reader.process(input.get(self.seen..portion).unwrap_or_default());
-            *any = true;
-            self.seen = portion.saturating_sub(length);
-            self.wire.input.consume(length);
-            match outcome {
-                Ok(None) => {}
-                Ok(Some(accepted)) => self.state = State::Hello(Box::new(accepted)),
-                Err((error, alert)) => {
-                    self.wire.output.append(&alert, usize::MAX);
-                    self.state = State::Failed(
-                        not_tls.map_or(Error::Tls(error), |sample| Error::NotTls { sample }),
-                    );
-                }
-            }
+    /// What failed has left its alert beside the output.
+    fn settle(&mut self) {
+        let alert = std::mem::take(&mut self.hello.alert);
+        self.intake.wire.output.append(&alert, usize::MAX);
+    }
+}
+
+impl Hello {
+    fn fail(&mut self, error: Error, alert: Vec<u8>) {
+        self.state = State::Failed(error);
+        self.alert = alert;
+    }
+}
+
+impl Records for Hello {
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Reading(_))
+    }
+
+    fn has_unread(&self) -> bool {
+        false
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed(_))
+    }
+
+    fn waits_for_reader(&self) -> bool {
+        false
+    }
+
+    fn part(&mut self, bytes: &[u8]) {
+        if let State::Reading(reader) = &mut self.state
+            && let Err((error, alert)) = reader.feed(bytes)
+        {
+            self.fail(Error::Tls(error), alert);
         }
+    }
+
+    fn record(&mut self, record: Record<'_>, limits: &Limits) {
+        let State::Reading(reader) = &mut self.state else {
+            return;
+        };
+        self.received = self.received.saturating_add(record.length);
+        match reader.feed(record.unseen).and_then(|()| reader.process()) {
+            Err((error, alert)) => self.fail(Error::Tls(error), alert),
+            Ok(_) if self.received > limits.handshake => self.fail(
+                session::too_long("handshake", limits.handshake),
+                engine::plain_alert(engine::DECODE_ERROR).to_vec(),
+            ),
+            Ok(Some(accepted)) => self.state = State::Hello(Box::new(accepted)),
+            Ok(None) => {}
+        }
+    }
+
+    fn malformed(&mut self, input: &[u8], unseen: &[u8]) {
+        let State::Reading(reader) = &mut self.state else {
+            return;
+        };
+        let (error, alert) = match reader.feed(unseen).and_then(|()| reader.process()) {
+            Err((error, alert)) => (Error::Tls(error), alert),
+            Ok(_) => (
+                Error::Tls(rustls::Error::General("no TLS record".into())),
+                engine::plain_alert(engine::DECODE_ERROR).to_vec(),
+            ),
+        };
+        let sample = (self.received == 0).then(|| UntrustedText::new(input));
+        self.fail(
+            sample.map_or(error, |sample| Error::NotTls { sample }),
+            alert,
+        );
+    }
+
+    fn ended(&mut self) {
+        self.fail(Error::Truncated(Stage::Handshake), Vec::new());
     }
 }
 
 impl Phase for Accepting {
     fn handle_input(&mut self, bytes: &[u8]) -> usize {
-        if matches!(self.state, State::Failed(_)) {
-            return bytes.len();
-        }
-        let n = self.wire.input.append(bytes, self.wire.tls_input_limit());
-        self.advance();
+        let n = self.intake.handle_input(&mut self.hello, bytes);
+        self.settle();
         n
     }
 
     fn receive_buffer(&mut self) -> &mut [u8] {
-        let limit = self.wire.tls_input_limit();
-        self.wire.input.space(limit)
+        self.intake.receive_buffer()
     }
 
     fn received(&mut self, n: usize) {
-        self.wire.input.commit(n);
-        self.advance();
-        if n == 0 {
-            self.wire.input.release();
-        }
+        self.intake.received(&mut self.hello, n);
+        self.settle();
     }
 
     fn handle_eof(&mut self) {
-        self.wire.eof = true;
-        self.advance();
+        self.intake.handle_eof(&mut self.hello);
+        self.settle();
     }
 
     fn wants_input(&self) -> bool {
-        matches!(self.state, State::Reading { .. })
-            && !self.wire.eof
-            && self.wire.input.len() < self.wire.tls_input_limit()
+        self.intake.wants_input(&self.hello)
     }
 
     fn has_output(&self) -> bool {
-        !self.wire.output.is_empty()
+        !self.intake.wire.output.is_empty()
     }
 
     fn transmit_to(&mut self, writer: &mut dyn Write) -> io::Result<usize> {
-        self.wire.transmit_to(writer)
+        self.intake.wire.transmit_to(writer)
     }
 }
 
+impl Sealed for Accepting {}
+
 impl fmt::Debug for Accepting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Reading { .. } => "reading",
+        let state = match &self.hello.state {
+            State::Reading(_) => "reading",
             State::Hello(_) => "hello",
             State::Failed(_) => "failed",
         };

@@ -114,7 +114,7 @@ impl Refusal {
     }
 }
 
-/// What the peer did wrong before TLS.
+/// What the peer did wrong, as far as TLS itself is not concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misbehaviour {
@@ -140,6 +140,11 @@ pub enum Misbehaviour {
     TlsTooEarly,
     /// It said a second time that TLS should begin, or when it had begun.
     AlreadyTls,
+    /// It went on in plaintext without having ended TLS by `close_notify`, after we had ended our side.
+    PlaintextInTls {
+        /// What it said.
+        sample: UntrustedText,
+    },
 }
 
 /// How far the connection had come.
@@ -168,6 +173,11 @@ pub enum Misuse {
     HalfUpgraded,
     /// A machine was asked again after it had given its result away.
     Finished,
+    /// Early data (0-RTT, RFC 8446 section 2.3): a client's connection into which some was written, or a server's whose configuration takes
+    /// it (`max_early_data_size` above 0). It can be replayed and is no part of the stream.
+    EarlyData,
+    /// A rustls connection that has shaken hands before it was handed over: what it has received is not known here.
+    UsedConnection,
     /// The caller's [`Negotiator`](crate::Negotiator) refused to start as it was configured; what it names.
     Configuration(&'static str),
 }
@@ -226,6 +236,7 @@ impl fmt::Display for Misbehaviour {
             Self::AlreadyAuthenticated => f.write_str("authenticated before TLS"),
             Self::TlsTooEarly => f.write_str("TLS without negotiation"),
             Self::AlreadyTls => f.write_str("TLS was asked for twice"),
+            Self::PlaintextInTls { .. } => f.write_str("plaintext without close_notify before it"),
         }
     }
 }
@@ -238,6 +249,8 @@ impl fmt::Display for Misuse {
             Self::OutputFull => f.write_str("more plaintext than can be queued"),
             Self::HalfUpgraded => f.write_str("the upgrade of this stream was abandoned half-done"),
             Self::Finished => f.write_str("the result was given away before"),
+            Self::EarlyData => f.write_str("early data (0-RTT) has no place here"),
+            Self::UsedConnection => f.write_str("a connection that has shaken hands already"),
             Self::Configuration(what) => write!(f, "this negotiation cannot be: {what}"),
         }
     }

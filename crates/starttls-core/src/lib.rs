@@ -20,7 +20,9 @@
 
 mod buffer;
 mod engine;
+mod intake;
 mod record;
+mod session;
 mod wire;
 
 mod accepting;

@@ -1,6 +1,8 @@
 /// How much memory one connection may hold, a number for each buffer. All are bytes.
 ///
-/// The defaults are those of the field; raising one changes memory use, never what is accepted as valid.
+/// The defaults are those of the field; raising one changes memory use, never what is accepted as valid. A buffer that holds nothing could never move
+/// anything, so that each holds at least one byte, whatever is set here; a negotiation or a handshake of which nothing is accepted fails at its
+/// first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -26,6 +28,17 @@ pub struct Limits {
 impl Limits {
     /// The largest record that rustls accepts: header, 2^14 bytes and 2 KiB of expansion (RFC 5246 section 6.2.3).
     pub(crate) const LARGEST_RECORD: usize = 5 + 16_384 + 2_048;
+
+    /// With the least that works.
+    pub(crate) fn usable(self) -> Self {
+        Self {
+            plaintext_input: self.plaintext_input.max(1),
+            plaintext_output: self.plaintext_output.max(1),
+            tls_input: self.tls_input.max(Self::LARGEST_RECORD),
+            tls_output: self.tls_output.max(1),
+            ..self
+        }
+    }
 }
 
 impl Default for Limits {

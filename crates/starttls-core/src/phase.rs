@@ -1,15 +1,22 @@
 use std::io;
 
+/// Only this crate has phases.
+pub trait Sealed {}
+
 /// What every phase of a connection offers to whoever moves its bytes: [`Plain`](crate::Plain), [`Tls`](crate::Tls) and
 /// [`Accepting`](crate::Accepting).
 ///
 /// The driving rule, the same in each of them: **hand out everything there is to send before waiting for input, and ask again
 /// after every input.** Nothing here does I/O, blocks, or keeps a slice of the caller's.
-pub trait Phase {
+///
+/// It is sealed: code over any phase is what it is for, and what a phase has to offer may grow.
+pub trait Phase: Sealed {
     /// Takes received bytes in and returns how many; a smaller number than `bytes.len()` means that the limit is reached, and
     /// the rest must be handed in again once [`wants_input`](Self::wants_input) is true.
     ///
-    /// How the bytes are split over calls changes nothing. An empty slice is no input; the end of the connection is
+    /// How the bytes are split over calls does not change the outcome: what can be read, what is sent, and whether it fails. It may change which error a failure
+    /// is: plaintext behind a go-ahead is [`Error::UnreadPlaintext`](crate::Error::UnreadPlaintext) if it comes with it, and
+    /// [`Error::NotTls`](crate::Error::NotTls) if it comes later. An empty slice is no input; the end of the connection is
     /// [`handle_eof`](Self::handle_eof).
     #[must_use = "bytes that were not taken are lost unless they are handed in again"]
     fn handle_input(&mut self, bytes: &[u8]) -> usize;

@@ -3,6 +3,7 @@ use std::io::{self, Write};
 
 use rustls::Connection;
 
+use crate::phase::Sealed;
 use crate::wire::Wire;
 use crate::{Accepting, Error, Limits, Misbehaviour, Misuse, Phase, Stage, Tls};
 
@@ -298,6 +299,8 @@ impl Phase for Plain {
         self.wire.transmit_to(writer)
     }
 }
+
+impl Sealed for Plain {}
 
 /// Shows how much is held, never what: it may be a password.
 impl fmt::Debug for Plain {

@@ -3,10 +3,11 @@ use std::io::{self, IoSlice, Write};
 
 use rustls::{Connection, ProtocolVersion};
 
-use crate::engine::{self, Engine};
-use crate::record::{self, Front};
+use crate::intake::Intake;
+use crate::phase::Sealed;
+use crate::session::{Session, State};
 use crate::wire::Wire;
-use crate::{Error, Limits, Misbehaviour, Misuse, Phase, Plain, Stage, UntrustedText};
+use crate::{Error, Limits, Misuse, Phase, Plain};
 
 /// What [`Tls::read`] and [`Tls::peek`] have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,56 +67,39 @@ impl<T> Incoming<T> {
 /// # Ok(()) }
 /// ```
 pub struct Tls {
-    engine: Engine,
-    wire: Wire,
-    /// Bytes at the front of the input that rustls has seen: at most one record header.
-    seen: usize,
-    incoming: State,
-    closed: bool,
+    intake: Intake,
+    session: Session,
 }
 
 /// What [`Tls::into_parts`] gives.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TlsParts {
-    /// rustls' connection. Its buffers are empty, but for the first [`seen`](Self::seen) bytes of what was received.
+    /// rustls' connection. Its buffers are empty, but for [`begun`](Self::begun) bytes of a record and the first [`seen`](Self::seen) bytes of what
+    /// was received.
     pub connection: Connection,
+    /// How many bytes of a record of which the rest is still to come `connection` was given: only it can go on, until that record is complete.
+    pub begun: usize,
     /// Data that nobody has read.
     pub decrypted: Vec<u8>,
     /// Bytes received that are not decrypted: records, the last one perhaps in part; behind the peer's `close_notify` anything.
     pub received: Vec<u8>,
-    /// How many bytes at the front of [`received`](Self::received) `connection` was given already; at most one record header. Give it only the rest.
+    /// How many bytes at the front of [`received`](Self::received) `connection` was given already; at most one record header, and none of it while a record is begun. Give
+    /// it only the rest.
     pub seen: usize,
     /// Records made and not handed out, with what was left of the plaintext before them.
     pub unsent: Vec<u8>,
 }
 
-/// Where the peer's side of the connection stands. Ours is only open or closed.
-enum State {
-    /// Bytes received so far.
-    Handshake(usize),
-    /// Records without data, one behind the other.
-    Traffic(usize),
-    /// `close_notify` was received: what is left of the input came after it, in plaintext.
-    Closed,
-    Failed(Error),
-}
-
 impl Tls {
     pub(crate) fn new(connection: Connection, wire: Wire) -> Self {
-        Self::resume(Box::new(connection), wire, 0)
+        Self::resume(Box::new(connection), Intake::new(wire), 0)
     }
 
-    /// `seen` bytes of the input were given to `connection` already.
-    pub(crate) fn resume(connection: Box<Connection>, mut wire: Wire, seen: usize) -> Self {
-        wire.output.release();
-        let mut tls = Self {
-            engine: Engine::new(connection, wire.limits.tls_output),
-            wire,
-            seen,
-            incoming: State::Handshake(0),
-            closed: false,
-        };
+    /// `received` bytes of the handshake were given to `connection` already.
+    pub(crate) fn resume(connection: Box<Connection>, mut intake: Intake, received: usize) -> Self {
+        let session = Session::new(connection, received, &mut intake.wire);
+        let mut tls = Self { intake, session };
         tls.advance();
         tls
     }
@@ -132,7 +116,7 @@ impl Tls {
 
     /// The handshake is not complete, or has failed.
     pub fn is_handshaking(&self) -> bool {
-        matches!(self.incoming, State::Handshake(_)) || self.engine.connection.is_handshaking()
+        !self.session.established
     }
 
     /// Copies decrypted data out.
@@ -142,10 +126,11 @@ impl Tls {
     pub fn read(&mut self, buf: &mut [u8]) -> Result<Incoming<usize>, Error> {
         let mut filled = 0;
         while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            if !self.advance() {
-                break;
+            self.advance();
+            match self.session.engine.read(rest) {
+                0 => break,
+                n => filled = filled.saturating_add(n),
             }
-            filled = filled.saturating_add(self.engine.read(rest));
         }
         if filled > 0 || buf.is_empty() {
             return Ok(Incoming::Data(filled));
@@ -159,15 +144,15 @@ impl Tls {
     /// As [`read`](Self::read).
     pub fn peek(&mut self) -> Result<Incoming<&[u8]>, Error> {
         self.advance();
-        if self.engine.peek().is_empty() {
+        if !self.session.engine.has_unread() {
             return self.nothing_to_read();
         }
-        Ok(Incoming::Data(self.engine.peek()))
+        Ok(Incoming::Data(self.session.engine.peek()))
     }
 
     /// The first `n` bytes of the last [`peek`](Self::peek) are dealt with. More than there are counts as all of them.
     pub fn consume(&mut self, n: usize) {
-        self.engine.consume(n);
+        self.session.engine.consume(n);
     }
 
     /// Encrypts as much of `data` as there is room for and returns how much that was. 0 means "not now": the handshake is not
@@ -184,27 +169,32 @@ impl Tls {
     /// # Errors
     /// As [`write`](Self::write).
     pub fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> Result<usize, Error> {
-        match &self.incoming {
-            State::Failed(_) if self.has_output() => Ok(0),
-            State::Failed(error) => Err(error.clone()),
-            _ if self.closed => Err(Misuse::WriteAfterClose.into()),
-            State::Handshake(_) => Ok(0),
-            State::Traffic(_) | State::Closed => Ok(self.engine.write(data)),
+        if let Some(error) = self.session.send_error() {
+            return if self.has_output() {
+                Ok(0)
+            } else {
+                Err(error.clone())
+            };
         }
+        if self.session.closed {
+            return Err(Misuse::WriteAfterClose.into());
+        }
+        if !self.session.established {
+            return Ok(0);
+        }
+        Ok(self.session.engine.write(data))
     }
 
     /// Ends our side with `close_notify`, behind everything that was written. The peer may go on; reading is still possible. A second call
-    /// does nothing, as does one after a failure, when an alert has ended our side.
+    /// does nothing, as does one after a failure, when an alert has ended our side; after an end without `close_notify` it ends our direction
+    /// as ever.
     pub fn close(&mut self) {
-        if !self.closed && !matches!(self.incoming, State::Failed(_)) {
-            self.engine.close();
-        }
-        self.closed = true;
+        self.session.close();
     }
 
     /// Our side was ended by [`close`](Self::close).
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.session.closed
     }
 
     /// Back to plaintext, by the book: our `close_notify` is queued or sent, the peer's was received, and everything before it was read.
@@ -217,15 +207,21 @@ impl Tls {
     /// [`Misuse::NotClosed`] if it is too early: [`close`](Self::close), then [`read`](Self::read) until [`Incoming::Closed`]. Otherwise the
     /// error that ended the connection.
     pub fn stop_tls(mut self) -> Result<Plain, Error> {
-        match self.incoming {
-            State::Failed(error) => Err(error),
-            State::Closed if self.closed && self.engine.peek().is_empty() => {
+        self.advance();
+        let Self {
+            intake,
+            mut session,
+        } = self;
+        match session.incoming {
+            State::Failed(error) => Err(*error),
+            State::Closed if session.closed && !session.engine.has_unread() => {
+                let mut wire = intake.wire;
                 let mut rest = Vec::new();
-                while self.engine.has_output()
-                    && matches!(self.engine.transmit_to(&mut rest), Ok(1..))
+                while session.engine.has_output()
+                    && matches!(session.engine.transmit_to(&mut rest), Ok(1..))
                 {}
-                self.wire.output.append(&rest, usize::MAX);
-                Ok(Plain::from_wire(self.wire))
+                wire.output.append(&rest, usize::MAX);
+                Ok(Plain::from_wire(wire))
             }
             _ => Err(Misuse::NotClosed.into()),
         }
@@ -234,7 +230,7 @@ impl Tls {
     /// What was negotiated and who the peer is: version, cipher suite, ALPN, certificates; `server_name()` of a server's connection.
     /// Before the handshake is complete most of it is `None`.
     pub fn connection(&self) -> &Connection {
-        &self.engine.connection
+        &self.session.engine.connection
     }
 
     /// Sends a `KeyUpdate` and encrypts under new keys from then on (RFC 8446 section 4.6.3), which the peer is asked to do as well. rustls does so
@@ -244,11 +240,11 @@ impl Tls {
     /// The one that ended the connection; [`Misuse::WriteAfterClose`]; [`Error::Tls`] with TLS 1.2 and before the handshake is complete, which
     /// changes nothing.
     pub fn refresh_traffic_keys(&mut self) -> Result<(), Error> {
-        match &self.incoming {
-            State::Failed(error) => Err(error.clone()),
-            _ if self.closed => Err(Misuse::WriteAfterClose.into()),
-            _ => {
-                let refreshed = self.engine.connection.refresh_traffic_keys();
+        match self.session.send_error() {
+            Some(error) => Err(error.clone()),
+            None if self.session.closed => Err(Misuse::WriteAfterClose.into()),
+            None => {
+                let refreshed = self.session.engine.connection.refresh_traffic_keys();
                 refreshed.map_err(Error::Tls)
             }
         }
@@ -257,18 +253,25 @@ impl Tls {
     /// Takes the connection apart, for those who go on with it by other means: kernel TLS, another process.
     pub fn into_parts(mut self) -> TlsParts {
         let mut decrypted = Vec::new();
-        while !self.engine.peek().is_empty() {
-            decrypted.extend_from_slice(self.engine.peek());
-            self.engine.consume(usize::MAX);
+        let engine = &mut self.session.engine;
+        while engine.has_unread() {
+            decrypted.extend_from_slice(engine.peek());
+            engine.consume(usize::MAX);
         }
         let mut unsent = Vec::new();
         self.poll_transmit(&mut unsent);
+        let seen = match self.session.incoming {
+            // What rustls has seen of the rest is not TLS any more.
+            State::Closed => 0,
+            _ => self.intake.seen(),
+        };
         TlsParts {
             decrypted,
-            received: self.wire.input.filled().to_vec(),
-            seen: self.seen,
+            begun: self.intake.begun(),
+            received: self.intake.wire.input.filled().to_vec(),
+            seen,
             unsent,
-            connection: *self.engine.connection,
+            connection: *self.session.engine.connection,
         }
     }
 
@@ -288,159 +291,76 @@ impl Tls {
 
     /// The error that ended the connection, also while data before it is unread.
     pub fn error(&self) -> Option<&Error> {
-        match &self.incoming {
-            State::Failed(error) => Some(error),
-            _ => None,
-        }
+        self.session.error()
     }
 
-    /// Lets rustls have records until one of them has yielded data; true if there is some.
-    fn advance(&mut self) -> bool {
-        loop {
-            if !self.engine.peek().is_empty() {
-                return true;
-            }
-            let (stage, so_far) = match &self.incoming {
-                State::Handshake(received) => (Stage::Handshake, *received),
-                State::Traffic(quiet) => (Stage::Traffic, *quiet),
-                State::Closed | State::Failed(_) => return false,
-            };
-            let input = self.wire.input.filled();
-            let (length, portion) = match record::front(input) {
-                Front::Record(length) => (length, engine::portion(input, length)),
-                // rustls knows best what is wrong with it, and which alert that is worth.
-                Front::Malformed => (
-                    input.len().min(record::HEADER),
-                    input.len().min(record::HEADER),
-                ),
-                Front::Incomplete => {
-                    if self.wire.eof {
-                        self.fail(Error::Truncated(stage));
-                    }
-                    return false;
-                }
-            };
-            let nothing_yet = stage == Stage::Handshake && so_far == 0;
-            let not_tls = (nothing_yet && record::front(input) == Front::Malformed)
-                .then(|| UntrustedText::new(input));
-            let unseen = input.get(self.seen..portion).unwrap_or_default();
-            let outcome = self.engine.process(unseen);
-            self.seen = portion.saturating_sub(length);
-            self.wire.input.consume(length);
-            match outcome {
-                Ok(false) => self.incoming = self.after_record(stage, so_far, length),
-                Ok(true) => {
-                    // What rustls has seen of the rest is not TLS any more.
-                    self.seen = 0;
-                    self.incoming = State::Closed;
-                }
-                Err(error) => {
-                    self.fail(not_tls.map_or(Error::Tls(error), |sample| Error::NotTls { sample }));
-                }
-            }
-        }
-    }
-
-    fn after_record(&mut self, stage: Stage, so_far: usize, length: usize) -> State {
-        let limits = self.wire.limits;
-        if stage == Stage::Handshake && self.engine.connection.is_handshaking() {
-            let received = so_far.saturating_add(length);
-            return if received > limits.handshake {
-                too_long("handshake", limits.handshake)
-            } else {
-                State::Handshake(received)
-            };
-        }
-        if stage == Stage::Handshake || !self.engine.peek().is_empty() {
-            return State::Traffic(0);
-        }
-        if so_far >= limits.quiet_records {
-            return too_long("records without data", limits.quiet_records);
-        }
-        self.engine.answer_key_update();
-        State::Traffic(so_far.saturating_add(1))
+    /// Lets rustls have records until one of them has yielded data.
+    #[inline]
+    fn advance(&mut self) {
+        self.intake.advance(&mut self.session);
     }
 
     fn nothing_to_read<T>(&self) -> Result<Incoming<T>, Error> {
-        match &self.incoming {
+        match &self.session.incoming {
             State::Handshake(_) | State::Traffic(_) => Ok(Incoming::NeedInput),
             State::Closed => Ok(Incoming::Closed),
-            State::Failed(_) if self.has_output() => Ok(Incoming::NeedTransmit),
-            State::Failed(error) => Err(error.clone()),
+            State::Failed(_) if self.owes_alert() => Ok(Incoming::NeedTransmit),
+            State::Failed(error) => Err((**error).clone()),
         }
     }
 
-    fn fail(&mut self, error: Error) {
-        self.incoming = State::Failed(error);
+    /// It has failed, and the peer is not told yet.
+    fn owes_alert(&self) -> bool {
+        self.session.send_error().is_some() && self.has_output()
     }
-}
-
-fn too_long(what: &'static str, limit: usize) -> State {
-    State::Failed(Misbehaviour::TooLong { what, limit }.into())
 }
 
 impl Phase for Tls {
     fn handle_input(&mut self, bytes: &[u8]) -> usize {
-        let limit = self.wire.tls_input_limit();
-        let mut taken = 0;
-        // Records are used while they come, so that a slice larger than the buffer is taken as well as many small ones.
-        while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
-            if self.error().is_some() {
-                return bytes.len();
-            }
-            let n = self.wire.input.append(rest, limit);
-            self.advance();
-            taken = taken.saturating_add(n);
-            if n == 0 {
-                break;
-            }
-        }
-        taken
+        self.intake.handle_input(&mut self.session, bytes)
     }
 
     fn receive_buffer(&mut self) -> &mut [u8] {
-        let limit = self.wire.tls_input_limit();
-        self.wire.input.space(limit)
+        self.intake.receive_buffer()
     }
 
     fn received(&mut self, n: usize) {
-        self.wire.input.commit(n);
-        self.advance();
-        if n == 0 {
-            self.wire.input.release();
-        }
+        self.intake.received(&mut self.session, n);
     }
 
     fn handle_eof(&mut self) {
-        self.wire.eof = true;
-        self.advance();
+        self.intake.handle_eof(&mut self.session);
     }
 
     fn wants_input(&self) -> bool {
-        matches!(self.incoming, State::Handshake(_) | State::Traffic(_))
-            && !self.wire.eof
-            && self.wire.input.len() < self.wire.tls_input_limit()
+        self.intake.wants_input(&self.session)
     }
 
     fn has_output(&self) -> bool {
-        !self.wire.output.is_empty() || self.engine.has_output()
+        !self.intake.wire.output.is_empty() || self.session.engine.has_output()
     }
 
     fn transmit_to(&mut self, writer: &mut dyn Write) -> io::Result<usize> {
-        if self.wire.output.is_empty() {
-            self.engine.transmit_to(writer)
-        } else {
-            self.wire.transmit_to(writer)
+        if !self.intake.wire.output.is_empty() {
+            return self.intake.wire.transmit_to(writer);
         }
+        let n = self.session.engine.transmit_to(writer)?;
+        self.session.sent();
+        Ok(n)
     }
 }
+
+impl Sealed for Tls {}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
             .field("handshaking", &self.is_handshaking())
-            .field("closed", &self.closed)
-            .field("peer_closed", &matches!(self.incoming, State::Closed))
+            .field("closed", &self.is_closed())
+            .field(
+                "peer_closed",
+                &matches!(self.session.incoming, State::Closed),
+            )
             .field("error", &self.error())
             .finish()
     }

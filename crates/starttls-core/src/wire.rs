@@ -18,7 +18,7 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            limits,
+            limits: limits.usable(),
             ..Self::default()
         }
     }
@@ -29,10 +29,5 @@ impl Wire {
         self.output.consume(n);
         self.output.release();
         Ok(n)
-    }
-
-    /// How much TLS input is held: a whole record must always fit.
-    pub(crate) fn tls_input_limit(&self) -> usize {
-        self.limits.tls_input.max(Limits::LARGEST_RECORD)
     }
 }

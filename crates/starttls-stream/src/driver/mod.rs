@@ -109,8 +109,8 @@ impl<P: Phase> Driver<P> {
         let _ = self.note_write(Err(error));
     }
 
-    /// Sends everything, then receives once: what to do when a phase needs input. What arrives counts more than a failure to send, since the
-    /// peer may have said why it hung up.
+    /// Sends everything, then receives once: what to do when the peer is to answer. What arrives counts more than a failure to send, since the
+    /// peer may have said why it hung up; if nothing does, it was not asked.
     fn exchange(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
         let sent = self.try_flush(io);
         let received = self.fill(io);
@@ -119,6 +119,13 @@ impl<P: Phase> Driver<P> {
         } else {
             received
         }
+    }
+
+    /// The same for whoever only reads: the two directions of a transport fail each for itself, and what the peer has to say may be on its way. That
+    /// sending has failed is told to whoever writes.
+    fn receive(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        let _ = self.try_flush(io);
+        self.fill(io)
     }
 
     fn note_write(&mut self, result: io::Result<()>) -> io::Result<()> {

@@ -43,7 +43,7 @@ impl Driver<Plain> {
     /// Those of the stream.
     pub fn fill_buf(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
         while self.phase.peek().is_empty() && !self.phase.is_eof() {
-            self.exchange(io)?;
+            self.receive(io)?;
         }
         Ok(())
     }

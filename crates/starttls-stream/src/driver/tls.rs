@@ -1,6 +1,6 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
-use starttls_core::{Incoming, Misuse, Phase, Plain, Tls};
+use starttls_core::{Error, Incoming, Misuse, Phase, Plain, Stage, Tls};
 
 use super::{Driver, Link, protocol, unless_gone, would_block};
 
@@ -40,6 +40,7 @@ impl Driver<Tls> {
                     self.send_answers(io);
                     return Ok(n);
                 }
+                Ok(Incoming::NeedInput) if !self.phase.is_handshaking() => self.receive(io)?,
                 Ok(incoming) => {
                     if self.no_data(io, incoming)? {
                         return Ok(0);
@@ -61,6 +62,7 @@ impl Driver<Tls> {
                     self.send_answers(io);
                     return Ok(());
                 }
+                Ok(Incoming::NeedInput) if !self.phase.is_handshaking() => self.receive(io)?,
                 Ok(incoming) => {
                     if self.no_data(io, incoming)? {
                         return Ok(());
@@ -124,10 +126,11 @@ impl Driver<Tls> {
     /// The one that ended TLS, and those of the stream.
     pub fn close(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
         self.phase.close();
-        if self.phase.error().is_some() {
-            return Err(self.fail(io));
+        match self.phase.error() {
+            // The peer's direction alone has ended.
+            None | Some(Error::Truncated(Stage::Traffic)) => self.flush(io),
+            Some(_) => Err(self.fail(io)),
         }
-        self.flush(io)
     }
 
     /// Ends our side and then the stream's, by `end`, however TLS has ended.
