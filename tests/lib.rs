@@ -1,5 +1,6 @@
 //! What the tests share. Each test file in `tests/` shows one thing; what is here only helps them.
 
+pub mod bare;
 pub mod certs;
 pub mod harness;
 pub mod memory;

@@ -153,9 +153,10 @@ impl Client {
         let connection = ClientConnection::new(config.clone(), "localhost".try_into()?)?;
         let mut tls = Box::new(plain.start_tls(connection)?);
         while tls.is_handshaking() || tls.has_output() {
-            step(&mut *tls, &mut socket)?;
-            if let Some(error) = tls.error() {
-                return Err(error.clone().into());
+            match tls.error() {
+                // First the alert leaves that tells the peer.
+                Some(error) if !tls.has_output() => return Err(error.clone().into()),
+                _ => step(&mut *tls, &mut socket)?,
             }
         }
         // The socket has nothing for us now: an idle connection has no buffer.
@@ -251,6 +252,7 @@ fn step(phase: &mut impl Phase, socket: &mut TcpStream) -> Result<()> {
         ensure!(phase.transmit_to(socket)? > 0, "the socket takes nothing");
         return Ok(());
     }
+    ensure!(phase.wants_input(), "there is no room for what comes");
     match socket.read(phase.receive_buffer()) {
         Ok(0) => phase.handle_eof(),
         Ok(n) => phase.received(n),

@@ -1,8 +1,11 @@
 //! S17: what one connection holds, counted by the allocator. One test, alone in its process: the allocator counts all of it.
 
 use std::alloc::System;
+use std::io::Write;
 
+use starttls_core::rustls::Connection;
 use starttls_core::{Error, Limits, Misuse, Phase, Plain, Tls};
+use starttls_tests::bare::{from_bare, shake_hands};
 use starttls_tests::certs::{VERSIONS, pair_of};
 use starttls_tests::memory::{drain, handshake};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -81,6 +84,21 @@ fn a_flood_that_nobody_reads_stays_within_the_limits() {
         assert_eq!(received % 16_000, 0);
         assert!(received >= 1 << 20 >> 1);
     }
+
+    // Reading makes output: a peer that asks for new keys again and again, with data in between, and takes nothing.
+    let (client, server) = pair_of(VERSIONS[1]);
+    let (mut ours, mut peer) = (Tls::new_implicit(server), Connection::from(client));
+    shake_hands(&mut peer, &mut ours);
+    let mut sent = 0;
+    let region = Region::new(ALLOCATOR);
+    while sent < 1 << 20 {
+        peer.refresh_traffic_keys().unwrap();
+        peer.writer().write_all(b"x").unwrap();
+        sent += from_bare(&mut peer, &mut ours);
+        assert_eq!(drain(&mut ours).0, b"x");
+    }
+    let held = self::held(&region);
+    assert!(held <= slack, "{held} bytes are held");
 
     // Idle, nothing is held: the buffer goes back when there is nothing to receive.
     let region = Region::new(ALLOCATOR);

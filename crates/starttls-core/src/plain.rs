@@ -207,13 +207,20 @@ impl Plain {
     ///
     /// # Errors
     /// [`Error::UnreadPlaintext`] if anything was received that is not consumed: the connection must then be given up.
+    /// [`Misuse::EarlyData`] and [`Misuse::UsedConnection`] if `connection` is one that cannot be used.
     pub fn start_tls(self, connection: impl Into<Connection>) -> Result<Tls, Error> {
         self.refuse_unread()?;
-        Ok(self.start_tls_with_unread(connection))
+        let tls = self.start_tls_with_unread(connection);
+        match tls.error() {
+            Some(Error::Misuse(misuse)) => Err((*misuse).into()),
+            _ => Ok(tls),
+        }
     }
 
     /// Switches and takes the unread bytes as the beginning of TLS. Only for where the protocol has no go-ahead, so that a ClientHello
     /// may come along with the request (MySQL, NATS, a PROXY header in front). As data nobody can ever read them.
+    ///
+    /// A connection that [`start_tls`](Self::start_tls) would refuse makes a [`Tls`] that has failed.
     pub fn start_tls_with_unread(self, connection: impl Into<Connection>) -> Tls {
         self.check_conservation();
         Tls::new(connection.into(), self.wire)

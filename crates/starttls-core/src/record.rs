@@ -3,6 +3,9 @@ use crate::Limits;
 /// A TLS record header: content type, version, length (RFC 8446 section 5.1).
 pub(crate) const HEADER: usize = 5;
 
+/// No record that is encrypted is shorter: every cipher suite of rustls has a tag of 16 bytes.
+pub(crate) const SHORTEST_ENCRYPTED: usize = HEADER + 16;
+
 /// The content types (RFC 8446 section 5.1, RFC 6520 section 3), as far as they are told apart here.
 pub(crate) const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(crate) const ALERT: u8 = 21;

@@ -190,6 +190,9 @@ impl Records for Session {
                 got_type: ContentType::from(record.kind),
             }));
         }
+        if self.closed && record.length < record::SHORTEST_ENCRYPTED {
+            return self.fail(Error::Tls(rustls::Error::DecryptError));
+        }
         if let Err(error) = self.engine.feed(record.unseen) {
             return self.abort(Error::Tls(error));
         }

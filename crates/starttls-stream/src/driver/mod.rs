@@ -162,10 +162,19 @@ pub(crate) fn would_block<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
-/// A socket that the peer has left already cannot be shut down, and need not be.
+/// A socket that the peer has left already cannot be shut down, and need not be. Nor can TLS under TLS: all of ours has left, and what is missing is its
+/// own `close_notify`.
 pub(crate) fn unless_gone(ended: io::Result<()>) -> io::Result<()> {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
     match ended {
-        Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                NotConnected | BrokenPipe | ConnectionReset | ConnectionAborted
+            ) =>
+        {
+            Ok(())
+        }
         other => other,
     }
 }
