@@ -33,10 +33,10 @@ pub const COVERS: &[(&str, &[&str])] = &[
         &["goodbye", "already-authenticated", "unexpected", "refused"],
     ),
     // Not asked of every protocol.
+    ("optional", &["not-requested"]),
     ("bare-line-end", &["malformed", "upgrade"]),
     ("extra-text", &["upgrade"]),
     ("implicit-tls", &["tls-too-early"]),
-    ("not-requested", &["not-requested"]),
     ("silence", &["waiting"]),
     ("unexpected", &["unexpected", "malformed"]),
 ];

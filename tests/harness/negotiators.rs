@@ -106,6 +106,20 @@ impl Options {
     }
 }
 
+/// A server with the options of those that tell what they can do.
+macro_rules! offering {
+    ($server:expr, $options:ident) => {{
+        let mut server = $server;
+        if let Some(capability) = $options.get("capability") {
+            server = server.capability(capability);
+        }
+        if $options.is("optional", "yes") {
+            server = server.optional();
+        }
+        server
+    }};
+}
+
 /// The negotiator of `protocol`: one arm a protocol, in the order of the alphabet.
 ///
 /// # Panics
@@ -152,7 +166,8 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 AnyNegotiator::client(if or_ssl { client.or_ssl() } else { client })
             };
             let server = |server: ftp::Server| {
-                AnyNegotiator::server(if or_ssl { server.or_ssl() } else { server })
+                let server = if or_ssl { server.or_ssl() } else { server };
+                AnyNegotiator::server(offering!(server, options))
             };
             match (role, start) {
                 (Client, Full) => client(ftp::Client::new()),
@@ -183,7 +198,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
         "imap" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(imap::Client::new()),
             (Client, Command) => AnyNegotiator::client(imap::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(imap::Server::new()),
+            (Server, Full) => AnyNegotiator::server(offering!(imap::Server::new(), options)),
             (Server, Command) => {
                 AnyNegotiator::server(imap::Server::at_command(options.get_or("tag", "a1")))
             }
@@ -193,7 +208,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             match (role, start) {
                 (Client, Full) => AnyNegotiator::client(irc::Client::new()),
                 (Client, Command) => AnyNegotiator::client(irc::Client::at_command()),
-                (Server, Full) => AnyNegotiator::server(irc::Server::new(name)),
+                (Server, Full) => AnyNegotiator::server(offering!(irc::Server::new(name), options)),
                 (Server, Command) => AnyNegotiator::server(irc::Server::at_command(name)),
             }
         }
@@ -211,7 +226,16 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             (Client, Command) => AnyNegotiator::client(managesieve::Client::at_command()),
             (Server, Full) => {
                 let name = options.get_or("name", "Example 1.0");
-                AnyNegotiator::server(managesieve::Server::new(name))
+                let mut server = managesieve::Server::new(name);
+                if let Some(capability) = options.get("capability") {
+                    let (name, value) = capability.split_once(' ').unwrap_or((capability, ""));
+                    server = server.capability(name, value);
+                }
+                AnyNegotiator::server(if options.is("optional", "yes") {
+                    server.optional()
+                } else {
+                    server
+                })
             }
             (Server, Command) => AnyNegotiator::server(managesieve::Server::at_command()),
         },
@@ -220,7 +244,12 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             (Client, Command) => AnyNegotiator::client(munin::Client::at_command()),
             (Server, Full) => {
                 let name = options.get_or("name", "node.example.org");
-                AnyNegotiator::server(munin::Server::new(name))
+                let server = munin::Server::new(name);
+                AnyNegotiator::server(if options.is("optional", "yes") {
+                    server.optional()
+                } else {
+                    server
+                })
             }
             (Server, Command) => AnyNegotiator::server(munin::Server::at_command()),
         },
@@ -258,19 +287,29 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
         "nntp" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(nntp::Client::new()),
             (Client, Command) => AnyNegotiator::client(nntp::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(nntp::Server::new()),
+            (Server, Full) => AnyNegotiator::server(offering!(nntp::Server::new(), options)),
             (Server, Command) => AnyNegotiator::server(nntp::Server::at_command()),
         },
         "nut" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(nut::Client::new()),
             (Client, Command) => AnyNegotiator::client(nut::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(nut::Server::new()),
+            (Server, Full) => {
+                let mut server = nut::Server::new();
+                if let Some(version) = options.get("version") {
+                    server = server.version(version);
+                }
+                AnyNegotiator::server(if options.is("optional", "yes") {
+                    server.optional()
+                } else {
+                    server
+                })
+            }
             (Server, Command) => AnyNegotiator::server(nut::Server::at_command()),
         },
         "pop3" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(pop3::Client::new()),
             (Client, Command) => AnyNegotiator::client(pop3::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(pop3::Server::new()),
+            (Server, Full) => AnyNegotiator::server(offering!(pop3::Server::new(), options)),
             (Server, Command) => AnyNegotiator::server(pop3::Server::at_command()),
         },
         "postgres" => match (role, start, options.is("gss", "yes")) {
@@ -343,8 +382,12 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Client, Full, false) => AnyNegotiator::client(smtp::Client::new(client)),
                 (Client, Full, true) => AnyNegotiator::client(smtp::Client::lmtp(client)),
                 (Client, Command, _) => AnyNegotiator::client(smtp::Client::at_command()),
-                (Server, Full, false) => AnyNegotiator::server(smtp::Server::new(server)),
-                (Server, Full, true) => AnyNegotiator::server(smtp::Server::lmtp(server)),
+                (Server, Full, false) => {
+                    AnyNegotiator::server(offering!(smtp::Server::new(server), options))
+                }
+                (Server, Full, true) => {
+                    AnyNegotiator::server(offering!(smtp::Server::lmtp(server), options))
+                }
                 (Server, Command, _) => AnyNegotiator::server(smtp::Server::at_command()),
             }
         }

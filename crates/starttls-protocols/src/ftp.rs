@@ -5,10 +5,13 @@
 //! this session. `AUTH SSL`, which is no standard, implies both commands. The way back to plaintext is `CCC` (RFC 4217 section 5).
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Negotiator, Plain, Progress};
+use starttls_core::{
+    Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Untrusted,
+};
 
 use crate::read::dialogue::{Dialogue, Step};
-use crate::read::line::{LineEnd, Lines, split_verb};
+use crate::read::farewell;
+use crate::read::line::{LineEnd, Lines, is_text, split_verb};
 use crate::read::reply::{Continuation, Replies, Reply};
 
 /// The client's part: greeting, AUTH TLS.
@@ -27,6 +30,7 @@ use crate::read::reply::{Continuation, Replies, Reply};
 #[derive(Debug)]
 pub struct Client {
     or_ssl: bool,
+    greeting: Option<Vec<String>>,
     dialogue: Dialogue<Replies, Awaited>,
 }
 
@@ -58,9 +62,15 @@ impl Client {
         self
     }
 
+    /// The lines of the greeting, without their code.
+    pub fn greeting(&self) -> Option<Untrusted<&[String]>> {
+        self.greeting.as_deref().map(Untrusted::new)
+    }
+
     fn starting(first: Step<Awaited>) -> Self {
         Self {
             or_ssl: false,
+            greeting: None,
             dialogue: Dialogue::new(Replies::new(Continuation::Anything), first),
         }
     }
@@ -76,8 +86,12 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        self.dialogue
-            .advance(plain, |awaited, reply| react(awaited, reply, self.or_ssl))
+        self.dialogue.advance(plain, |awaited, reply| {
+            if matches!(awaited, Awaited::Greeting) && reply.code == 220 {
+                self.greeting = Some(reply.text());
+            }
+            react(awaited, reply, self.or_ssl)
+        })
     }
 }
 
@@ -85,14 +99,19 @@ fn react(awaited: Awaited, reply: &Reply, or_ssl: bool) -> Result<Step<Awaited>,
     match (awaited, reply.code) {
         // "This may be a reply to any command if the service knows it must shut down" (RFC 959 section 4.2.1).
         (_, 421) => Err(reply.goodbye()),
+        _ if reply.broken_off => Err(reply.goodbye()),
         // "Service ready in nnn minutes": the greeting is still to come.
         (Awaited::Greeting, 120) => Ok(Step::Await(Awaited::Greeting)),
         (Awaited::Greeting, 220) => Ok(Step::say(AUTH_TLS, Awaited::Answer)),
+        // Nothing was asked, so that nothing is refused: the server does not want to talk at all.
+        (Awaited::Greeting, _) if reply.is_negative() => Err(reply.goodbye()),
         (Awaited::Answer | Awaited::SslAnswer, 234) => Ok(Step::Done(Boundary::Exact)),
         (Awaited::Answer, 500 | 501 | 502 | 504) if or_ssl => {
             Ok(Step::say("AUTH SSL\r\n", Awaited::SslAnswer))
         }
-        (Awaited::Answer | Awaited::SslAnswer, 400..=599) => Err(reply.refusal().into()),
+        (Awaited::Answer | Awaited::SslAnswer, _) if reply.is_negative() => {
+            Err(reply.refusal().into())
+        }
         // 334 too, which asks for ADAT (RFC 2228 section 3): TLS has none.
         _ => Err(reply.unexpected()),
     }
@@ -101,8 +120,15 @@ fn react(awaited: Awaited, reply: &Reply, or_ssl: bool) -> Result<Step<Awaited>,
 /// The server's part: a greeting, FEAT with AUTH TLS, and "TLS first" to everything else.
 #[derive(Debug)]
 pub struct Server {
-    or_ssl: bool,
+    session: Session,
     dialogue: Dialogue<Lines>,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    or_ssl: bool,
+    capabilities: Vec<String>,
+    is_optional: bool,
 }
 
 const GO_AHEAD: &str = "234 Proceed with negotiation\r\n";
@@ -121,13 +147,38 @@ impl Server {
     /// Takes `AUTH SSL` as well, for clients older than RFC 4217.
     #[must_use]
     pub fn or_ssl(mut self) -> Self {
-        self.or_ssl = true;
+        self.session.or_ssl = true;
+        self
+    }
+
+    /// Offers TLS and does not demand it. AUTH and what belongs to it, FEAT, NOOP and QUIT are answered here; at any other command the negotiation
+    /// ends in [`Error::NotRequested`], with the command unread, and the session goes on in plaintext.
+    ///
+    /// ```
+    /// use starttls_core::{Error, Negotiator, Plain};
+    /// use starttls_protocols::ftp;
+    ///
+    /// let mut server = ftp::Server::new().optional().capability("UTF8");
+    /// let mut plain = Plain::with_prefix(b"FEAT\r\nUSER anonymous\r\n");
+    /// assert_eq!(server.advance(&mut plain), Err(Error::NotRequested));
+    /// assert_eq!(plain.peek(), b"USER anonymous\r\n");
+    /// ```
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.session.is_optional = true;
+        self
+    }
+
+    /// One more line in the answer to FEAT, beside `AUTH TLS`, PBSZ and PROT: `UTF8`, `MLST type*;size*;`.
+    #[must_use]
+    pub fn capability(mut self, capability: impl Into<String>) -> Self {
+        self.session.capabilities.push(capability.into());
         self
     }
 
     fn starting(first: Step) -> Self {
         Self {
-            or_ssl: false,
+            session: Session::default(),
             dialogue: Dialogue::new(Lines::new(LineEnd::CrLf), first),
         }
     }
@@ -143,30 +194,53 @@ impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        if !self.session.capabilities.iter().all(|line| is_text(line)) {
+            return Err(Misuse::Configuration("a capability is not one line").into());
+        }
         self.dialogue
-            .advance(plain, |(), line| Ok(answer(line, self.or_ssl)))
+            .advance(plain, |(), line| Ok(self.session.answer(line)))
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        let code = match error {
+            // "This may include errors such as command line too long" (RFC 959 section 4.2.1).
+            Error::Misbehaved(Misbehaviour::TooLong { what: "line", .. }) => "500 ",
+            _ => "421 ",
+        };
+        farewell::line(code, error)
     }
 }
 
-fn answer(line: &[u8], or_ssl: bool) -> Step {
-    let (verb, arguments) = split_verb(line);
-    match &verb[..] {
-        b"AUTH" => match &arguments.trim_ascii().to_ascii_uppercase()[..] {
-            // The second is a synonym of older clients.
-            b"TLS" | b"TLS-C" => Step::go_ahead(GO_AHEAD),
-            b"SSL" if or_ssl => Step::go_ahead(GO_AHEAD),
-            // "If the server does not understand the named security mechanism, it should respond with reply code 504" (RFC 2228
-            // section 3)
-            _ => Step::answer("504 Unknown security mechanism\r\n"),
-        },
-        b"FEAT" => {
-            Step::answer("211-Extensions supported:\r\n AUTH TLS\r\n PBSZ\r\n PROT\r\n211 End\r\n")
+impl Session {
+    fn answer(&self, line: &[u8]) -> Step {
+        let (verb, arguments) = split_verb(line);
+        match &verb[..] {
+            b"AUTH" => match &arguments.trim_ascii().to_ascii_uppercase()[..] {
+                // The second is a synonym of older clients.
+                b"TLS" | b"TLS-C" => Step::go_ahead(GO_AHEAD),
+                b"SSL" if self.or_ssl => Step::go_ahead(GO_AHEAD),
+                b"" => Step::answer("501 AUTH takes a security mechanism\r\n"),
+                // "If the server does not understand the named security mechanism, it should respond with reply code 504" (RFC 2228
+                // section 3)
+                _ => Step::answer("504 Unknown security mechanism\r\n"),
+            },
+            b"FEAT" => {
+                let others = self
+                    .capabilities
+                    .iter()
+                    .flat_map(|line| [" ", line, "\r\n"]);
+                let others: String = others.collect();
+                Step::answer(format!(
+                    "211-Extensions supported:\r\n AUTH TLS\r\n PBSZ\r\n PROT\r\n{others}211 End\r\n"
+                ))
+            }
+            b"NOOP" => Step::answer("200 OK\r\n"),
+            b"QUIT" => Step::goodbye("221 Bye\r\n", line),
+            // They come after a security exchange (RFC 2228 section 3).
+            b"PBSZ" | b"PROT" | b"CCC" | b"ADAT" => Step::answer("503 AUTH TLS first\r\n"),
+            _ if self.is_optional => Step::Leave,
+            // "530 Not logged in": nobody can be, before TLS.
+            _ => Step::answer("530 AUTH TLS first\r\n"),
         }
-        b"NOOP" => Step::answer("200 OK\r\n"),
-        b"QUIT" => Step::goodbye("221 Bye\r\n", line),
-        // They come after a security exchange (RFC 2228 section 3).
-        b"PBSZ" | b"PROT" | b"CCC" | b"ADAT" => Step::answer("503 AUTH TLS first\r\n"),
-        // "530 Not logged in": nobody can be, before TLS.
-        _ => Step::answer("530 AUTH TLS first\r\n"),
     }
 }

@@ -4,10 +4,13 @@
 //! After TLS there is no second greeting. The master says `cap` again, if it had.
 
 use starttls_core::rustls::{ClientConnection, ServerConnection};
-use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
+use starttls_core::{
+    Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal, Untrusted,
+};
 
 use crate::read::dialogue::{Dialogue, Step};
-use crate::read::line::{LineEnd, Lines, has_line_end, split_verb};
+use crate::read::farewell;
+use crate::read::line::{LineEnd, Lines, is_name, split_verb, text};
 use crate::read::misbehaviour::malformed;
 
 /// The master's part: the node's greeting, STARTTLS.
@@ -21,10 +24,12 @@ use crate::read::misbehaviour::malformed;
 /// let mut client = munin::Client::new();
 /// let mut plain = Plain::with_prefix(b"# munin node at node.example.org\nTLS OK\n");
 /// assert_eq!(client.advance(&mut plain)?, Progress::Done(Boundary::Exact));
+/// assert_eq!(client.node_name().map(|heard| heard.into_inner()), Some("node.example.org"));
 /// # Ok::<(), starttls_core::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Client {
+    greeting: Option<String>,
     dialogue: Dialogue<Lines, Awaited>,
 }
 
@@ -49,8 +54,20 @@ impl Client {
 
     fn starting(first: Step<Awaited>) -> Self {
         Self {
+            greeting: None,
             dialogue: Dialogue::new(Lines::new(LineEnd::Lf), first),
         }
+    }
+
+    /// The greeting, a comment.
+    pub fn greeting(&self) -> Option<Untrusted<&str>> {
+        self.greeting.as_deref().map(Untrusted::new)
+    }
+
+    /// What the node calls itself in it.
+    pub fn node_name(&self) -> Option<Untrusted<&str>> {
+        let (_, name) = self.greeting.as_deref()?.rsplit_once(' ')?;
+        Some(Untrusted::new(name))
     }
 }
 
@@ -64,8 +81,13 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        self.dialogue
-            .advance(plain, |awaited, line| react(awaited, line))
+        self.dialogue.advance(plain, |awaited, line| {
+            let step = react(awaited, line)?;
+            if matches!(awaited, Awaited::Greeting) {
+                self.greeting = Some(text(line.trim_ascii()));
+            }
+            Ok(step)
+        })
     }
 }
 
@@ -89,30 +111,51 @@ fn is_greeting(line: &[u8]) -> bool {
 /// The node's part: a greeting, and "TLS first" as a comment to everything else.
 #[derive(Debug)]
 pub struct Server {
-    name: String,
+    /// `None` if the caller has greeted.
+    name: Option<String>,
+    is_optional: bool,
     dialogue: Dialogue<Lines>,
 }
 
 const GO_AHEAD: &str = "TLS OK\n";
 
 impl Server {
-    /// From the greeting on. `name` is the node's host name.
+    /// From the greeting on. `name` is the node's host name. One that is not one word is [`Misuse::Configuration`].
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         let greeting = format!("# munin node at {name}\n");
-        Self::starting(Step::say(greeting, ()), name)
+        Self::starting(Step::say(greeting, ()), Some(name))
     }
 
     /// The caller has a command loop and has just consumed a line that was `STARTTLS`: only the go-ahead is left.
     pub fn at_command() -> Self {
-        Self::starting(Step::go_ahead(GO_AHEAD), String::new())
+        Self::starting(Step::go_ahead(GO_AHEAD), None)
     }
 
-    fn starting(first: Step, name: String) -> Self {
+    fn starting(first: Step, name: Option<String>) -> Self {
         Self {
             name,
+            is_optional: false,
             dialogue: Dialogue::new(Lines::new(LineEnd::Lf), first),
         }
+    }
+
+    /// Offers TLS and does not demand it. STARTTLS and `quit` are answered here; at any other command the negotiation ends in
+    /// [`Error::NotRequested`], with the command unread, and the session goes on in plaintext.
+    ///
+    /// ```
+    /// use starttls_core::{Error, Negotiator, Plain};
+    /// use starttls_protocols::munin;
+    ///
+    /// let mut server = munin::Server::new("node.example.org").optional();
+    /// let mut plain = Plain::with_prefix(b"list\n");
+    /// assert_eq!(server.advance(&mut plain), Err(Error::NotRequested));
+    /// assert_eq!(plain.peek(), b"list\n");
+    /// ```
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
     }
 }
 
@@ -120,19 +163,25 @@ impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        if has_line_end(&self.name) {
-            return Err(Misuse::Configuration("the node's name has a line end").into());
+        if self.name.as_deref().is_some_and(|name| !is_name(name)) {
+            return Err(Misuse::Configuration("the node's name is not one word").into());
         }
-        self.dialogue.advance(plain, |(), line| Ok(answer(line)))
+        self.dialogue
+            .advance(plain, |(), line| Ok(answer(line, self.is_optional)))
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        farewell::reason(error).map_or_else(Vec::new, |reason| format!("# {reason}\n").into_bytes())
     }
 }
 
-fn answer(line: &[u8]) -> Step {
+fn answer(line: &[u8], is_optional: bool) -> Step {
     let (verb, arguments) = split_verb(line);
     match &verb[..] {
         b"STARTTLS" if arguments.trim_ascii().is_empty() => Step::go_ahead(GO_AHEAD),
         // Neither is answered.
         b"QUIT" | b"." => Step::goodbye("", line),
+        _ if is_optional => Step::Leave,
         _ => Step::answer("# I require TLS: STARTTLS first\n"),
     }
 }

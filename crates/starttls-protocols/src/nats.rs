@@ -8,7 +8,6 @@ use serde_json::Value;
 use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Misuse, Negotiator, Plain, Progress, Refusal};
 
-use crate::read::dialogue::ReadMessages;
 use crate::read::line::{LineEnd, Lines, has_line_end, split_verb};
 use crate::read::misbehaviour::malformed;
 
@@ -77,7 +76,7 @@ impl Negotiator for Client {
         if matches!(self.state, ClientState::Informed(_)) {
             return Ok(Progress::Done(Boundary::Exact));
         }
-        let Some(line) = self.lines.next(plain)? else {
+        let Some(line) = self.lines.take(plain)? else {
             return Ok(Progress::NeedInput);
         };
         let (verb, arguments) = split_verb(&line);

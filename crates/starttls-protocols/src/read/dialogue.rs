@@ -13,8 +13,13 @@ pub(crate) trait ReadMessages {
     /// The most messages of one negotiation: each may be answered, and a peer that floods is not answered for ever.
     const MOST: usize = 128;
 
-    /// The next message, consumed to its last byte and no further; `None` if it is not complete.
+    /// The next message; `None` if it is not complete. It is consumed to its last byte and no further, here or in `consume`.
     fn next(&mut self, plain: &mut Plain) -> Result<Option<Self::Message>, Error>;
+
+    /// Consumes what `next` has left of its message, so that it could be [left](Step::Leave) to somebody else.
+    fn consume(&mut self, plain: &mut Plain) {
+        let _ = plain;
+    }
 }
 
 /// What one side does next. `A` is what it awaits from the peer, where that is not always the same.
@@ -30,6 +35,8 @@ pub(crate) enum Step<A = ()> {
     GoAhead(Vec<u8>),
     /// Says this, and the dialogue has failed.
     Fail(Vec<u8>, Error),
+    /// The message is none of this dialogue: it is left unread, and the client has not asked for TLS. Only where the reader consumes in `consume`.
+    Leave,
 }
 
 impl<A> Step<A> {
@@ -122,7 +129,11 @@ impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
                         if self.count > R::MOST {
                             return Err(too_long("messages", R::MOST));
                         }
-                        self.next = react(*awaited, &message)?;
+                        let next = react(*awaited, &message);
+                        if !matches!(next, Ok(Step::Leave)) {
+                            self.messages.consume(plain);
+                        }
+                        self.next = next?;
                     }
                     None => return Ok(Progress::NeedInput),
                 },
@@ -141,6 +152,7 @@ impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
                     plain.write_all(words)?;
                     return Err(error.clone());
                 }
+                Step::Leave => return Err(Error::NotRequested),
             }
         }
     }

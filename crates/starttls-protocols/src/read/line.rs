@@ -23,6 +23,8 @@ pub(crate) struct Lines {
     end: LineEnd,
     /// Bytes of the current line that were searched before.
     searched: usize,
+    /// Bytes of the line that was read last, with its end, until they are consumed.
+    pending: usize,
     count: usize,
 }
 
@@ -31,6 +33,7 @@ impl Lines {
         Self {
             end,
             searched: 0,
+            pending: 0,
             count: 0,
         }
     }
@@ -75,10 +78,22 @@ impl ReadMessages for Lines {
         if self.count > MAX_LINES {
             return Err(too_long("lines", MAX_LINES));
         }
-        let line = line.to_vec();
-        plain.consume(length.saturating_add(1));
+        self.pending = length.saturating_add(1);
         self.searched = 0;
-        Ok(Some(line))
+        Ok(Some(line.to_vec()))
+    }
+
+    fn consume(&mut self, plain: &mut Plain) {
+        plain.consume(std::mem::take(&mut self.pending));
+    }
+}
+
+impl Lines {
+    /// The next line, consumed at once.
+    pub(crate) fn take(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
+        let line = self.next(plain)?;
+        self.consume(plain);
+        Ok(line)
     }
 }
 
@@ -89,6 +104,21 @@ fn too_long_line() -> Error {
 /// The caller's own words on a line: a line end in them would be a second command.
 pub(crate) fn has_line_end(words: &str) -> bool {
     words.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
+/// The caller's own words can stand on a line: there are some, and no control characters in them.
+pub(crate) fn is_text(words: &str) -> bool {
+    !words.trim().is_empty() && !words.chars().any(char::is_control)
+}
+
+/// The caller's own name is one word of a line. 255 bytes are the longest domain (RFC 1035 section 2.3.4).
+pub(crate) fn is_name(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Something heard, to be looked at: what is not UTF-8 is replaced.
+pub(crate) fn text(heard: &[u8]) -> String {
+    String::from_utf8_lossy(heard).into_owned()
 }
 
 /// The first word of a command, in capitals, and what follows it with the blanks between.

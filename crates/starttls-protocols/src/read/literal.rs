@@ -6,6 +6,8 @@ use crate::read::misbehaviour::too_long;
 
 /// The longest literal. Before TLS there is a reason for none; they are read so that what is in them is not taken for lines.
 pub(crate) const MAX_LITERAL: usize = MAX_LINE;
+/// The longest literal that a client of IMAP may send without waiting (RFC 7888 section 5, `LITERAL-`, which is part of IMAP4rev2).
+const MAX_UNAWAITED: usize = 4096;
 
 /// A message of IMAP or ManageSieve: one line, or several with literals between them.
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ impl Message {
 pub(crate) struct Messages {
     lines: Lines,
     may_have_literals: fn(&[u8]) -> bool,
+    /// The other side waits before `{n}`, and a message ends there.
+    unawaited_only: bool,
     partial: Message,
     /// The size of the literal that comes next.
     announced: Option<usize>,
@@ -56,9 +60,24 @@ impl Messages {
         Self {
             lines: Lines::new(LineEnd::CrLf),
             may_have_literals,
+            unawaited_only: false,
             partial: Message::default(),
             announced: None,
         }
+    }
+
+    /// The commands of a client that waits for permission before it sends a literal, unless that is `{n+}`: what it waits with is a message.
+    pub(crate) fn of_waiting(may_have_literals: fn(&[u8]) -> bool) -> Self {
+        Self {
+            unawaited_only: true,
+            ..Self::new(may_have_literals)
+        }
+    }
+
+    fn announced(&self, line: &[u8]) -> Option<usize> {
+        let first = self.partial.lines.first().map_or(line, Vec::as_slice);
+        let comes = !self.unawaited_only || line.ends_with(b"+}");
+        announced(line).filter(|_| comes && (self.may_have_literals)(first))
     }
 }
 
@@ -78,15 +97,26 @@ impl ReadMessages for Messages {
             let Some(line) = self.lines.next(plain)? else {
                 return Ok(None);
             };
-            let first = self.partial.lines.first().unwrap_or(&line);
-            let announced = announced(&line).filter(|_| (self.may_have_literals)(first));
+            let announced = self.announced(&line);
             self.partial.lines.push(line);
-            match announced {
-                None => return Ok(Some(std::mem::take(&mut self.partial))),
-                Some(size) if size <= MAX_LITERAL => self.announced = Some(size),
-                Some(_) => return Err(too_long("literal", MAX_LITERAL)),
+            let Some(size) = announced else {
+                return Ok(Some(std::mem::take(&mut self.partial)));
+            };
+            self.lines.consume(plain);
+            let limit = if self.unawaited_only {
+                MAX_UNAWAITED
+            } else {
+                MAX_LITERAL
+            };
+            if size > limit {
+                return Err(too_long("literal", limit));
             }
+            self.announced = Some(size);
         }
+    }
+
+    fn consume(&mut self, plain: &mut Plain) {
+        self.lines.consume(plain);
     }
 }
 

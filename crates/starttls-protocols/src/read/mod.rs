@@ -2,6 +2,7 @@
 
 pub(crate) mod ber;
 pub(crate) mod dialogue;
+pub(crate) mod farewell;
 pub(crate) mod fields;
 pub(crate) mod http;
 pub(crate) mod line;

@@ -1,7 +1,7 @@
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
 use crate::read::dialogue::ReadMessages;
-use crate::read::line::{LineEnd, Lines};
+use crate::read::line::{LineEnd, Lines, text};
 use crate::read::misbehaviour::malformed;
 
 /// A three-digit reply of SMTP, LMTP, FTP or NNTP, of one line or several.
@@ -10,18 +10,43 @@ pub(crate) struct Reply {
     pub(crate) code: u16,
     /// Without code and separator.
     pub(crate) lines: Vec<Vec<u8>>,
+    /// It began with another code and was broken off by this one, a 4xx or 5xx.
+    pub(crate) broken_off: bool,
 }
 
 impl Reply {
     /// A reply that has no other lines (RFC 3977 section 3.2).
     pub(crate) fn of_one_line(line: &[u8]) -> Result<Self, Error> {
         match parse(line) {
-            Some((code, true, text)) => Ok(Self {
-                code,
-                lines: vec![text.to_vec()],
-            }),
+            Some((code, true, text)) => Ok(Self::new(code, text)),
             _ => Err(malformed("reply", line)),
         }
+    }
+
+    fn new(code: u16, text: &[u8]) -> Self {
+        Self {
+            code,
+            lines: vec![text.to_vec()],
+            broken_off: false,
+        }
+    }
+
+    /// A reply that takes the place of one that was not finished.
+    fn breaking_off(code: u16, text: &[u8]) -> Self {
+        Self {
+            broken_off: true,
+            ..Self::new(code, text)
+        }
+    }
+
+    /// 4xx or 5xx: the peer says no, for now or for good.
+    pub(crate) fn is_negative(&self) -> bool {
+        is_negative(self.code)
+    }
+
+    /// All lines, to be looked at.
+    pub(crate) fn text(&self) -> Vec<String> {
+        self.lines.iter().map(|line| text(line)).collect()
     }
 
     pub(crate) fn refusal(&self) -> Refusal {
@@ -68,14 +93,11 @@ impl ReadMessages for Replies {
     type Message = Reply;
 
     fn next(&mut self, plain: &mut Plain) -> Result<Option<Reply>, Error> {
-        while let Some(line) = self.lines.next(plain)? {
+        while let Some(line) = self.lines.take(plain)? {
             let parsed = parse(&line);
             let Some(reply) = &mut self.partial else {
                 let (code, last, text) = parsed.ok_or_else(|| malformed("reply", &line))?;
-                let reply = Reply {
-                    code,
-                    lines: vec![text.to_vec()],
-                };
+                let reply = Reply::new(code, text);
                 if last {
                     return Ok(Some(reply));
                 }
@@ -87,19 +109,47 @@ impl ReadMessages for Replies {
                 // "followed immediately by Space": the code alone is text.
                 Continuation::Anything => line.get(3) == Some(&b' '),
             };
-            match parsed {
+            let last = match parsed {
                 Some((code, last, text)) if code == reply.code && belongs => {
                     reply.lines.push(text.to_vec());
-                    if last {
-                        return Ok(self.partial.take());
-                    }
+                    last
                 }
-                _ if self.continuation == Continuation::Anything => reply.lines.push(line),
+                _ if self.continuation == Continuation::Anything => {
+                    reply.lines.push(line);
+                    false
+                }
+                // A greeting in parts, which tells those who do not wait for its end from those who do, and then a refusal.
+                Some((code, last, text)) if is_negative(code) => {
+                    *reply = Reply::breaking_off(code, text);
+                    last
+                }
                 _ => return Err(malformed("multi-line reply", &line)),
+            };
+            if last {
+                return Ok(self.partial.take());
             }
         }
-        Ok(None)
+        Ok(self.broken_off(plain))
     }
+}
+
+impl Replies {
+    /// Where any line may belong to a reply, that it was broken off is known at the end of the connection.
+    fn broken_off(&mut self, plain: &Plain) -> Option<Reply> {
+        if self.continuation != Continuation::Anything
+            || !plain.is_eof()
+            || !plain.peek().is_empty()
+        {
+            return None;
+        }
+        // The first line is text behind the code already.
+        let (code, last, text) = parse(self.partial.as_ref()?.lines.iter().skip(1).last()?)?;
+        (last && is_negative(code)).then(|| Reply::breaking_off(code, text))
+    }
+}
+
+fn is_negative(code: u16) -> bool {
+    (400..=599).contains(&code)
 }
 
 /// Code, whether it is the last line, and the text.

@@ -2,7 +2,6 @@ use httparse::Status;
 use starttls_core::{Error, Plain};
 
 use super::Response;
-use crate::read::dialogue::ReadMessages;
 use crate::read::line::{LineEnd, Lines};
 use crate::read::misbehaviour::malformed;
 
@@ -111,7 +110,7 @@ impl Content {
     }
 
     fn line(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
-        self.lines.next(plain)
+        self.lines.take(plain)
     }
 
     /// Up to `left` bytes; how many are left then, if there were any.
