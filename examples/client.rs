@@ -11,6 +11,7 @@ use starttls_examples::dialogue::GoAhead;
 use starttls_examples::runtime::Runtime;
 use starttls_examples::{Versions, client_config};
 
+/// The client of the PING and PONG dialogue, for the example `server`
 #[derive(Parser)]
 struct Arguments {
     /// The server.

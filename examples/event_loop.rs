@@ -25,6 +25,7 @@ use connection::{Connection, Turn};
 #[path = "event_loop/selftest.rs"]
 mod selftest;
 
+/// Thousands of connections in one thread, over mio and starttls-core
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen.

@@ -16,6 +16,7 @@ use starttls_tokio::rustls::{ClientConfig, ClientConnection, ServerConfig, Serve
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// An FTP session that goes back to plaintext with CCC
 #[derive(Parser)]
 struct Arguments {
     /// A server that knows CCC; one of our own if there is none.

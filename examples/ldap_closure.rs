@@ -16,6 +16,7 @@ use starttls_tokio::rustls::{ClientConfig, ClientConnection, ServerConfig, Serve
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// An LDAP session that closes TLS and goes on in plaintext
 #[derive(Parser)]
 struct Arguments {
     /// A server; one of our own if there is none.

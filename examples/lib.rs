@@ -3,7 +3,7 @@
 pub mod dialogue;
 pub mod runtime;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -16,17 +16,7 @@ use starttls_core::rustls::{
 
 /// A TLS server for `localhost` with a certificate made on the spot, and a client that trusts it.
 pub fn made_on_the_spot() -> Result<(Arc<ServerConfig>, Arc<ClientConfig>)> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    let certificate = made.cert.der().clone();
-    let key =
-        PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
-    let server = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)?;
-    Ok((
-        Arc::new(server),
-        client_that_trusts([certificate], Versions::Any)?,
-    ))
+    starttls_example_ping_pong::made_on_the_spot().map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 /// Which TLS versions to allow: `1.2`, `1.3`, or both if nothing is said.
@@ -54,6 +44,37 @@ impl Versions {
     }
 }
 
+/// What a server shows of itself, and which versions it speaks: options that all server examples share.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Identity {
+    /// Certificate chain, PEM
+    #[arg(long, requires = "key", required_unless_present = "self_signed")]
+    cert: Option<PathBuf>,
+    /// Private key, PEM
+    #[arg(long, requires = "cert")]
+    key: Option<PathBuf>,
+    /// Instead of files: a certificate for `localhost` that is made on the spot and that nobody trusts
+    #[arg(long, conflicts_with_all = ["cert", "key"])]
+    self_signed: bool,
+    /// TLS versions to allow
+    #[arg(long, value_enum, default_value_t)]
+    tls: Versions,
+}
+
+impl Identity {
+    /// The configuration of such a server.
+    pub fn config(&self) -> Result<Arc<ServerConfig>> {
+        match (&self.cert, &self.key) {
+            (Some(certificate), Some(key)) => server_config(certificate, key, self.tls),
+            _ => {
+                let made = starttls_example_ping_pong::certificate();
+                let (certificate, key) = made.map_err(|error| anyhow::anyhow!("{error}"))?;
+                server_of(vec![certificate], key, self.tls)
+            }
+        }
+    }
+}
+
 /// A TLS server with the certificate chain and key of two PEM files.
 pub fn server_config(
     certificate: &Path,
@@ -63,6 +84,14 @@ pub fn server_config(
     let chain = certificates(certificate)?;
     let key =
         PrivateKeyDer::from_pem_file(key).with_context(|| format!("reading {}", key.display()))?;
+    server_of(chain, key, versions)
+}
+
+fn server_of(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    versions: Versions,
+) -> Result<Arc<ServerConfig>> {
     Ok(Arc::new(
         ServerConfig::builder_with_protocol_versions(&versions.list())
             .with_no_client_auth()

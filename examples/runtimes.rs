@@ -10,6 +10,7 @@ use starttls_examples::made_on_the_spot;
 use starttls_examples::runtime::Runtime;
 use tokio::sync::oneshot;
 
+/// PING and PONG, STARTTLS, PING and PONG encrypted, on a runtime of your choice
 #[derive(Parser)]
 struct Arguments {
     /// Which runtime to run on.

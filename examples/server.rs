@@ -1,34 +1,27 @@
 //! The server of the PING / PONG dialogue, with certificate and key from files.
 //!
-//! `cargo run --example server -- --cert server.pem --key server.key`
+//! `cargo run --example server -- --self-signed`
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use starttls_examples::dialogue::GoAhead;
 use starttls_examples::runtime::Runtime;
-use starttls_examples::{Versions, server_config};
+use starttls_examples::Identity;
 use tokio::sync::oneshot;
 
+/// The server of the PING and PONG dialogue, which the example `client` talks to.
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen; port 0 takes a free one, which is printed.
-    #[arg(long, default_value = "127.0.0.1:0")]
+    #[arg(long, default_value = "127.0.0.1:2525")]
     listen: SocketAddr,
-    /// Certificate chain, PEM.
-    #[arg(long)]
-    cert: PathBuf,
-    /// Private key, PEM.
-    #[arg(long)]
-    key: PathBuf,
     /// Do not answer STARTTLS: for clients that send their ClientHello without waiting for anything.
     #[arg(long)]
     no_go_ahead: bool,
-    /// TLS versions to allow.
-    #[arg(long, value_enum, default_value_t)]
-    tls: Versions,
+    #[command(flatten)]
+    identity: Identity,
     /// Which runtime to run on.
     #[arg(long, value_enum, default_value_t)]
     runtime: Runtime,
@@ -36,7 +29,7 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let config = server_config(&arguments.cert, &arguments.key, arguments.tls)?;
+    let config = arguments.identity.config()?;
     let go_ahead = if arguments.no_go_ahead {
         GoAhead::None {
             wait: Duration::ZERO,

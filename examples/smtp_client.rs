@@ -14,6 +14,7 @@ use starttls_tokio::rustls::ClientConnection;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// Says STARTTLS to a mail server and shows what it offers before and after
 #[derive(Parser)]
 struct Arguments {
     /// The server.

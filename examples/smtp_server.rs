@@ -1,41 +1,34 @@
 //! A minimal SMTP server: STARTTLS is required, mail for anybody is taken and thrown away.
 //!
-//! `cargo run --example smtp_server -- --cert server.pem --key server.key`, then
-//! `openssl s_client -starttls smtp -connect localhost:PORT -CAfile ca.pem`
+//! `cargo run --example smtp_server -- --self-signed`, then
+//! `openssl s_client -starttls smtp -connect localhost:2525`
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Parser;
-use starttls_examples::{Versions, negotiated, server_config};
+use starttls_examples::{Identity, negotiated};
 use starttls_protocols::smtp;
 use starttls_tokio::rustls::{ServerConfig, ServerConnection};
 use starttls_tokio::{PlainStream, TlsStream};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// A minimal SMTP server: STARTTLS is required, mail is taken and thrown away.
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen; port 0 takes a free one, which is printed.
-    #[arg(long, default_value = "127.0.0.1:0")]
+    #[arg(long, default_value = "127.0.0.1:2525")]
     listen: SocketAddr,
-    /// Certificate chain, PEM.
-    #[arg(long)]
-    cert: PathBuf,
-    /// Private key, PEM.
-    #[arg(long)]
-    key: PathBuf,
-    /// TLS versions to allow.
-    #[arg(long, value_enum, default_value_t)]
-    tls: Versions,
+    #[command(flatten)]
+    identity: Identity,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let config = server_config(&arguments.cert, &arguments.key, arguments.tls)?;
+    let config = arguments.identity.config()?;
     let listener = TcpListener::bind(arguments.listen).await?;
     println!("listening {}", listener.local_addr()?);
     loop {

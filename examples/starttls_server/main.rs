@@ -1,8 +1,8 @@
 //! A server of any protocol that upgrades: the plaintext dialogue is the library's, and behind it is just as much of the protocol as its usual
 //! clients need to be content. Any login is good, nothing is kept.
 //!
-//! `cargo run --example starttls_server -- --protocol imap --cert server.pem --key server.key`, then
-//! `curl --ssl-reqd --cacert ca.pem imap://localhost:PORT/ -u test:secret`
+//! `cargo run --example starttls_server -- --protocol imap --self-signed`, then
+//! `curl -k --ssl-reqd imap://localhost:2525/ -u test:secret`
 
 mod binary;
 mod databases;
@@ -15,12 +15,11 @@ mod web;
 mod xmpp;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Parser;
-use starttls_examples::{Versions, negotiated, server_config};
+use starttls_examples::{Identity, negotiated};
 use starttls_protocols::registry::{Protocol, ServerOptions};
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::vencrypt::Subtype;
@@ -31,20 +30,15 @@ use starttls_tokio::{PlainStream, TlsStream};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
+/// A server of any protocol that upgrades, enough of it for its usual clients.
 #[derive(Parser, Clone)]
 struct Arguments {
     /// Which protocol to speak.
     #[arg(long)]
     protocol: Protocol,
     /// Where to listen; port 0 takes a free one, which is printed.
-    #[arg(long, default_value = "127.0.0.1:0")]
+    #[arg(long, default_value = "127.0.0.1:2525")]
     listen: SocketAddr,
-    /// Certificate chain, PEM.
-    #[arg(long)]
-    cert: PathBuf,
-    /// Private key, PEM.
-    #[arg(long)]
-    key: PathBuf,
     /// What to call ourselves.
     #[arg(long, default_value = "localhost")]
     name: String,
@@ -57,15 +51,14 @@ struct Arguments {
     /// Play the proxy too that leads to this server, wherever a client wants to go: `connect`, `socks4` or `socks5`.
     #[arg(long, value_name = "PROTOCOL")]
     tunnel: Option<Protocol>,
-    /// TLS versions to allow.
-    #[arg(long, value_enum, default_value_t)]
-    tls: Versions,
+    #[command(flatten)]
+    identity: Identity,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let config = server_config(&arguments.cert, &arguments.key, arguments.tls)?;
+    let config = arguments.identity.config()?;
     let listener = TcpListener::bind(arguments.listen).await?;
     println!("listening {}", listener.local_addr()?);
     loop {

@@ -132,14 +132,17 @@ impl Server {
 
     /// One of our example servers with the peers' certificate.
     pub(crate) fn ours(name: &str, arguments: &[&str]) -> Self {
-        Self::start(
-            example(name)
-                .arg("--cert")
-                .arg(file("server.pem"))
-                .arg("--key")
-                .arg(file("server.key"))
-                .args(arguments),
-        )
+        let mut command = example(name);
+        command
+            .arg("--cert")
+            .arg(file("server.pem"))
+            .arg("--key")
+            .arg(file("server.key"))
+            .args(arguments);
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        Self::start(&mut command)
     }
 
     /// Our example server of any protocol.
