@@ -6,9 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use clap::Parser;
+use starttls_examples::Identity;
 use starttls_examples::dialogue::GoAhead;
 use starttls_examples::runtime::Runtime;
-use starttls_examples::Identity;
 use tokio::sync::oneshot;
 
 /// The server of the PING and PONG dialogue, which the example `client` talks to.

@@ -1,9 +1,10 @@
 //! What the tests share. Each test file in `tests/` shows one thing; what is here only helps them.
 
 pub mod bare;
-pub mod certs;
 pub mod harness;
 pub mod memory;
+
+pub use starttls_testkit::certs;
 
 /// The examples in the front page are compiled.
 #[cfg(doctest)]
