@@ -102,7 +102,7 @@ macro_rules! programs {
                     let served = dialogue::server(plain, config.clone(), go_ahead);
                     async move { report(served.await) }
                 };
-                Server::from($listener(listener)?)
+                Server::from_listener($listener(listener)?)
                     .serve(handler, stop)
                     .await;
                 Ok(())

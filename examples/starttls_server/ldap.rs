@@ -1,7 +1,6 @@
 //! LDAP with one entry, and without TLS again for a client that closes it (RFC 4511 section 4.14.3).
 
 use anyhow::{Context, Result, bail};
-use tokio::io::AsyncWriteExt;
 
 use crate::Tls;
 use crate::io::{Stream, bytes, bytes_or_end, send};

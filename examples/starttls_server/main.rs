@@ -24,10 +24,9 @@ use starttls_protocols::registry::{Protocol, ServerOptions};
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::vencrypt::Subtype;
 use starttls_protocols::{connect, proxy, socks};
-use starttls_tokio::core::{Negotiator, Untrusted};
 use starttls_tokio::rustls::{ServerConfig, ServerConnection};
+use starttls_tokio::starttls_core::{Negotiator, Untrusted};
 use starttls_tokio::{PlainStream, TlsStream};
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 /// A server of any protocol that upgrades, enough of it for its usual clients.

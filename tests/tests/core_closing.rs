@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use starttls_core::rustls::{self, AlertDescription, ContentType};
 use starttls_core::{
-    Boundary, Error, Incoming, Misbehaviour, Negotiator, Output, Phase, Plain, Progress, Stage,
-    Tls, UntrustedText, Upgrade,
+    Boundary, Error, Incoming, Limits, Misbehaviour, Negotiator, Output, Phase, Plain, Progress,
+    Stage, Tls, UntrustedText, Upgrade,
 };
-use starttls_stream::Driver;
+use starttls_stream::adapter::Driver;
 use starttls_tests::certs::{VERSIONS, client, pair_of, server};
 use starttls_tests::memory::{carry, drain, give, handshake};
 
@@ -128,7 +128,7 @@ impl Write for Script {
 fn close_notify_in_the_handshake_does_not_spin_a_driver() {
     for open in [false, true] {
         for connection in [rustls::Connection::from(client()), server().into()] {
-            let mut driver = Driver::implicit(connection);
+            let mut driver = Driver::implicit(connection, Limits::default());
             let error = driver
                 .handshake(&mut Script::new(&CLOSE_NOTIFY, open))
                 .unwrap_err();
@@ -180,8 +180,8 @@ fn a_driver_closes_its_side_after_an_end_without_close_notify() {
 
 /// Both sides of a connection, driven over streams in memory.
 fn driven() -> (Driver<Tls>, Driver<Tls>) {
-    let mut client = Driver::implicit(client());
-    let mut server = Driver::implicit(server());
+    let mut client = Driver::implicit(client(), Limits::default());
+    let mut server = Driver::implicit(server(), Limits::default());
     let (mut here, mut there) = (Script::new(&[], true), Script::new(&[], true));
     loop {
         let up = [

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use starttls_core::rustls::{self, AlertDescription, ServerConfig};
 use starttls_core::{Boundary, Error, Incoming, Limits, Misbehaviour, Phase, Plain, Progress, Tls};
 use starttls_protocols::smtp;
-use starttls_stream::Driver;
+use starttls_stream::adapter::Driver;
 use starttls_tests::certs::{
     CLIENT, SERVER, VERSIONS, client, client_config_with, client_of, server, server_of,
 };

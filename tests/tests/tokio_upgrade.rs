@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use starttls_protocols::smtp;
 use starttls_tests::certs::{client, server};
-use starttls_tokio::core::{Error as CoreError, Misuse};
+use starttls_tokio::starttls_core::{Error as CoreError, Misuse};
 use starttls_tokio::{
     Deadlines, Error, Opportunistic, PlainStream, TlsStream, UpgradeableStream, codec,
 };
@@ -40,7 +40,7 @@ async fn a_silent_or_slow_peer_meets_the_deadline() {
             }
         };
         tokio::select! {
-            result = upgrade => assert!(matches!(result, Err(Error::Deadline))),
+            result = upgrade => assert!(matches!(result, Err(Error::Deadline { .. }))),
             () = drip => panic!("the peer outlasted the upgrade"),
         }
         assert_eq!(start.elapsed(), Duration::from_secs(30));
@@ -65,7 +65,7 @@ async fn negotiation_and_handshake_share_a_deadline() {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        result = upgrade => assert!(matches!(result, Err(Error::Deadline))),
+        result = upgrade => assert!(matches!(result, Err(Error::Deadline { .. }))),
         () = peer => {}
     }
     assert_eq!(start.elapsed(), Duration::from_secs(10));
@@ -95,7 +95,7 @@ async fn closing_has_a_deadline() {
     // a peer that does not answer it
     let (tls, peer) = tls_pair().await;
     let start = Instant::now();
-    assert!(matches!(tls.stop_tls().await, Err(Error::Deadline)));
+    assert!(matches!(tls.stop_tls().await, Err(Error::Deadline { .. })));
     assert_eq!(start.elapsed(), Deadlines::DEFAULT);
     drop(peer);
 }

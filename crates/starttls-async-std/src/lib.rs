@@ -34,10 +34,16 @@ pub type Opportunistic<IO> = timed::Opportunistic<IO, AsyncStdTimer>;
 /// [`timed::Accepted`] with async-std's timer.
 pub type Accepted<IO> = timed::Accepted<IO, AsyncStdTimer>;
 
+/// [`timed::Arrival`] with async-std's timer.
+pub type Arrival<IO> = timed::Arrival<IO, AsyncStdTimer>;
+
 /// [`timed::TlsStream`] with async-std's timer.
 pub type TlsStream<IO> = timed::TlsStream<IO, AsyncStdTimer>;
 
 /// [`timed::UpgradeableStream`] with async-std's timer.
 pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, AsyncStdTimer>;
 
-pub use starttls_futures::{Deadlines, Error, Info, Parts, TlsInfo, core, rustls};
+pub use starttls_futures::{
+    Deadlines, Error, Info, Parts, ReadHalf, ReuniteError, TlsInfo, TlsParts, Waiting, WriteHalf,
+    rustls, starttls_core,
+};

@@ -3,42 +3,31 @@ use std::io;
 use std::net::SocketAddr;
 
 use async_std::net::{TcpListener, TcpStream, ToSocketAddrs};
-use starttls_futures::core::Limits;
-use starttls_futures::net::{self, Runtime};
+use starttls_futures::net::{self, Resolve, Runtime};
 
 use crate::{AsyncStdTimer, PlainStream};
 
-/// Connects over TCP; the connection begins in plaintext.
-///
-/// Its limits and deadlines are the defaults: 64 KiB read ahead, 30 seconds to upgrade. For others there are [`PlainStream::with_limits`] over a socket of your
-/// own and [`PlainStream::with_deadlines`]. Connecting itself takes as long as the system allows.
-///
-/// `TCP_NODELAY` is set, since small messages that wait for one another are what an upgrade consists of.
-///
-/// [`PlainStream::with_limits`]: starttls_futures::timed::PlainStream::with_limits
-/// [`PlainStream::with_deadlines`]: starttls_futures::timed::PlainStream::with_deadlines
+/// As [`starttls_futures::net::connect`]: connects over TCP, and the connection begins in plaintext.
 ///
 /// # Errors
 /// Those of [`TcpStream::connect`].
 pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<PlainStream<TcpStream>> {
-    let socket = TcpStream::connect(addr).await?;
-    socket.set_nodelay(true)?;
-    Ok(PlainStream::new(socket))
+    net::connect(addr).await
 }
 
-/// Accepts TCP connections that begin in plaintext, and has each handled in a task of its own.
+/// [`starttls_futures::net::Server`] with async-std's sockets and tasks.
 ///
 /// ```no_run
 /// # async fn f(config: std::sync::Arc<starttls_async_std::rustls::ServerConfig>) -> std::io::Result<()> {
 /// use std::error::Error;
 /// use async_std::net::TcpStream;
-/// use futures_util::{AsyncBufReadExt, AsyncWriteExt};
+/// use futures_util::AsyncWriteExt;
 /// use starttls_async_std::rustls::ServerConnection;
 /// use starttls_async_std::{PlainStream, Server};
 /// # type Config = std::sync::Arc<starttls_async_std::rustls::ServerConfig>;
 ///
 /// async fn talk(mut plain: PlainStream<TcpStream>, config: Config) -> Result<(), Box<dyn Error>> {
-///     plain.read_line(&mut String::new()).await?;
+///     plain.next_line(512).await?;
 ///     plain.write_all(b"OK\n").await?;
 ///     let mut tls = plain.start_tls(ServerConnection::new(config)?).await?;
 ///     Ok(tls.close().await?)
@@ -57,73 +46,18 @@ pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<PlainStream<TcpStre
 /// server.serve(handler, stop).await;
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
-pub struct Server {
-    listener: TcpListener,
-    limits: Limits,
-}
-
-impl Server {
-    /// Listens there. Port 0 takes a free one.
-    ///
-    /// # Errors
-    /// Those of [`TcpListener::bind`].
-    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(TcpListener::bind(addr).await?.into())
-    }
-
-    /// Sets the limits of its connections, such as how much is read ahead (64 KiB by default).
-    #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Has each connection handled by the future that `handler` makes, in a task of its own (of [`async_std::task::spawn`]), until `stop` completes. Then nothing more is
-    /// accepted, and when all handlers have completed, so does this.
-    ///
-    /// A handler that takes long, or panics, is no matter to the others. Nor does it end the server when a connection cannot be accepted, be it for lack of
-    /// files; it goes on after a short pause. The connections have the default deadlines; [`PlainStream::with_deadlines`] sets others.
-    ///
-    /// When this future is dropped the handlers are too: to give them an end, put a timeout around it.
-    ///
-    /// [`PlainStream::with_deadlines`]: starttls_futures::timed::PlainStream::with_deadlines
-    pub async fn serve<F>(
-        self,
-        handler: impl FnMut(PlainStream<TcpStream>, SocketAddr) -> F,
-        stop: impl Future,
-    ) where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        net::serve(self.listener, self.limits, handler, stop).await;
-    }
-}
-
-impl From<TcpListener> for Server {
-    fn from(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            limits: Limits::default(),
-        }
-    }
-}
+pub type Server = net::Server<AsyncStdTimer>;
 
 impl Runtime for AsyncStdTimer {
     type TcpStream = TcpStream;
     type TcpListener = TcpListener;
 
     async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        let (socket, peer) = listener.accept().await?;
-        // If it fails the connection is gone, and the handler finds that out.
-        let _ = socket.set_nodelay(true);
-        Ok((socket, peer))
+        listener.accept().await
+    }
+
+    fn set_nodelay(socket: &TcpStream) -> io::Result<()> {
+        socket.set_nodelay(true)
     }
 
     fn peer_addr(socket: &TcpStream) -> io::Result<SocketAddr> {
@@ -134,7 +68,21 @@ impl Runtime for AsyncStdTimer {
         socket.local_addr()
     }
 
+    fn listening_addr(listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
     fn spawn(task: impl Future<Output = ()> + Send + 'static) {
         async_std::task::spawn(task);
+    }
+}
+
+impl<A: ToSocketAddrs> Resolve<A> for AsyncStdTimer {
+    async fn connect(addr: A) -> io::Result<TcpStream> {
+        TcpStream::connect(addr).await
+    }
+
+    async fn bind(addr: A) -> io::Result<TcpListener> {
+        TcpListener::bind(addr).await
     }
 }

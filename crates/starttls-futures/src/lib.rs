@@ -6,7 +6,7 @@ pub mod net;
 pub mod timed;
 
 mod timer;
-pub use timer::{NoTimer, Timer};
+pub use timer::NoTimer;
 
 /// [`timed::PlainStream`] without deadlines.
 pub type PlainStream<IO> = timed::PlainStream<IO, NoTimer>;
@@ -20,11 +20,17 @@ pub type Opportunistic<IO> = timed::Opportunistic<IO, NoTimer>;
 /// [`timed::Accepted`] without deadlines.
 pub type Accepted<IO> = timed::Accepted<IO, NoTimer>;
 
+/// [`timed::Arrival`] without deadlines.
+pub type Arrival<IO> = timed::Arrival<IO, NoTimer>;
+
 /// [`timed::TlsStream`] without deadlines.
 pub type TlsStream<IO> = timed::TlsStream<IO, NoTimer>;
 
 /// [`timed::UpgradeableStream`] without deadlines.
 pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, NoTimer>;
 
-pub use starttls_stream::{Deadlines, Error, Info, TlsInfo, core, rustls};
-pub use timed::Parts;
+pub use starttls_stream::adapter::Timer;
+pub use starttls_stream::{
+    Deadlines, Error, Info, Parts, TlsInfo, TlsParts, Waiting, rustls, starttls_core,
+};
+pub use timed::{ReadHalf, ReuniteError, WriteHalf};

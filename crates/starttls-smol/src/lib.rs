@@ -32,10 +32,16 @@ pub type Opportunistic<IO> = timed::Opportunistic<IO, SmolTimer>;
 /// [`timed::Accepted`] with smol's timer.
 pub type Accepted<IO> = timed::Accepted<IO, SmolTimer>;
 
+/// [`timed::Arrival`] with smol's timer.
+pub type Arrival<IO> = timed::Arrival<IO, SmolTimer>;
+
 /// [`timed::TlsStream`] with smol's timer.
 pub type TlsStream<IO> = timed::TlsStream<IO, SmolTimer>;
 
 /// [`timed::UpgradeableStream`] with smol's timer.
 pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, SmolTimer>;
 
-pub use starttls_futures::{Deadlines, Error, Info, Parts, TlsInfo, core, rustls};
+pub use starttls_futures::{
+    Deadlines, Error, Info, Parts, ReadHalf, ReuniteError, TlsInfo, TlsParts, Waiting, WriteHalf,
+    rustls, starttls_core,
+};

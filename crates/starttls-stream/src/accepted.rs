@@ -6,7 +6,7 @@ use rustls::server::ClientHello;
 use starttls_core::{Accepting, Error as CoreError, Incoming, Misuse, rustls};
 
 use crate::stream::Stream;
-use crate::{Error, TlsStream, Transport};
+use crate::{Error, PlainStream, TlsStream, Transport, Waiting};
 
 /// A server's connection whose client has said hello and waits for an answer.
 ///
@@ -35,7 +35,7 @@ impl<IO: Transport> Accepted<IO> {
         mut stream: Stream<IO, Accepting>,
         until: Option<Instant>,
     ) -> Result<Self, Error> {
-        stream.run(until, |driver, io| driver.hello(io))?;
+        stream.run(Waiting::Handshake, until, |driver, io| driver.hello(io))?;
         Ok(Self { stream, until })
     }
 
@@ -76,9 +76,21 @@ impl<IO: Transport> Accepted<IO> {
                     deadlines,
                 };
                 // Sends the alert; the error is what it ends with.
-                refused.run(self.until, |driver, io| driver.hello(io))?;
+                refused.run(Waiting::Handshake, self.until, |driver, io| {
+                    driver.hello(io)
+                })?;
                 Err(CoreError::from(Misuse::Finished).into())
             }
         }
     }
+}
+
+/// What came where a `ClientHello` was due.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub enum Arrival<IO> {
+    /// A `ClientHello`.
+    Hello(Accepted<IO>),
+    /// Something that is not TLS, unread: to be answered in plaintext, say by an error of the protocol that it is. TLS cannot begin before it is read.
+    Plaintext(PlainStream<IO>),
 }

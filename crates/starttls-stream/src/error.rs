@@ -2,9 +2,24 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use starttls_core::rustls;
+
 /// Why a stream has no TLS, or no longer.
 ///
 /// It can be made an [`io::Error`] and is what the streams' own `io::Error`s are made of: [`Error::from`] takes it out of one again.
+///
+/// An `io::Error` is made so that those who know nothing of this type find what they look for: a failure of the system has its
+/// [`raw_os_error`](io::Error::raw_os_error), and one of TLS holds the `rustls::Error` itself, to be had by `get_ref` and `downcast_ref`.
+///
+/// ```
+/// use std::io;
+/// use starttls_stream::{Error, rustls, starttls_core::Error as CoreError};
+///
+/// let failed = Error::from(CoreError::Tls(rustls::Error::DecryptError));
+/// let error = io::Error::from(failed);
+/// let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+/// assert_eq!(inner, Some(&rustls::Error::DecryptError));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -13,7 +28,25 @@ pub enum Error {
     /// The transport failed.
     Io(Arc<io::Error>),
     /// The deadline for negotiation and handshake, or the one for closing, has passed.
-    Deadline,
+    #[non_exhaustive]
+    Deadline {
+        /// What the peer was waited for.
+        waiting: Waiting,
+        /// The peer has sent something on this connection, be it long ago. If not, it may be that nobody speaks this protocol there.
+        heard: bool,
+    },
+}
+
+/// What a deadline was over when it passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Waiting {
+    /// The plaintext dialogue.
+    Negotiation,
+    /// The TLS handshake.
+    Handshake,
+    /// Closing: that the peer takes what there is to send, or answers our `close_notify`.
+    Close,
 }
 
 impl Error {
@@ -30,7 +63,7 @@ impl Error {
         use starttls_core::{Error as E, Misuse};
         match self {
             Self::Io(error) => error.kind(),
-            Self::Deadline => io::ErrorKind::TimedOut,
+            Self::Deadline { .. } => io::ErrorKind::TimedOut,
             Self::Protocol(E::NotOffered | E::NotRequested | E::Refused(_)) => {
                 io::ErrorKind::Unsupported
             }
@@ -49,17 +82,29 @@ impl fmt::Display for Error {
         match self {
             Self::Protocol(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
-            Self::Deadline => f.write_str("the deadline has passed"),
+            Self::Deadline { waiting, heard } => f.write_str(match (waiting, heard) {
+                (Waiting::Negotiation, true) => "the deadline has passed in the plaintext dialogue",
+                (Waiting::Negotiation, false) => {
+                    "the deadline has passed and the peer has said nothing at all: \
+                     on this port it may expect TLS from the first byte (implicit TLS, as on 465, 993 or 636)"
+                }
+                (Waiting::Handshake, true) => "the deadline has passed in the TLS handshake",
+                (Waiting::Handshake, false) => {
+                    "the deadline has passed and the peer has said nothing at all: \
+                     on this port it may expect plaintext first (STARTTLS, as on 587, 143 or 389)"
+                }
+                (Waiting::Close, _) => "the deadline has passed in closing",
+            }),
         }
     }
 }
 
+/// The text says everything, also of the cause: printing a chain prints nothing twice.
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Protocol(error) => error.source(),
             Self::Io(error) => error.source(),
-            Self::Deadline => None,
+            Self::Protocol(_) | Self::Deadline { .. } => None,
         }
     }
 }
@@ -72,18 +117,26 @@ impl From<starttls_core::Error> for Error {
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        Self::new(error.kind(), error)
+        match &error {
+            Error::Protocol(starttls_core::Error::Tls(tls)) => Self::new(error.kind(), tls.clone()),
+            Error::Io(failure) => match failure.raw_os_error() {
+                Some(code) => Self::from_raw_os_error(code),
+                None => Self::new(error.kind(), error),
+            },
+            _ => Self::new(error.kind(), error),
+        }
     }
 }
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Self>())
-        {
-            Some(ours) => ours.clone(),
-            None => Self::Io(Arc::new(error)),
+        let inner = error.get_ref();
+        if let Some(ours) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
+            ours.clone()
+        } else if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            starttls_core::Error::Tls(tls.clone()).into()
+        } else {
+            Self::Io(Arc::new(error))
         }
     }
 }

@@ -2,31 +2,35 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accepted;
-pub use accepted::Accepted;
+pub use accepted::{Accepted, Arrival};
+
+pub mod adapter;
 
 mod deadlines;
 pub use deadlines::Deadlines;
 
 mod driver;
-pub use driver::{Driver, Negotiation};
 
 mod error;
-pub use error::Error;
+pub use error::{Error, Waiting};
 
 mod halves;
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
-
-mod in_place;
-pub use in_place::InPlace;
 
 mod info;
 pub use info::{Info, TlsInfo};
 
 mod net;
-pub use net::{Server, connect, pause_after};
+pub use net::{Server, connect};
+
+#[macro_use]
+mod methods;
+
+mod parts;
+pub use parts::{Parts, TlsParts};
 
 mod plain_stream;
-pub use plain_stream::{Negotiated, Opportunistic, Parts, PlainStream};
+pub use plain_stream::{Negotiated, Opportunistic, PlainStream};
 
 mod stream;
 
@@ -39,8 +43,5 @@ pub use transport::{Duplicate, Transport, Untimed};
 mod upgradeable;
 pub use upgradeable::UpgradeableStream;
 
-mod wakers;
-pub use wakers::{Side, Wakers, blocking};
-
-pub use starttls_core as core;
+pub use starttls_core;
 pub use starttls_core::rustls;

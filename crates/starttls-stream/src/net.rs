@@ -72,6 +72,14 @@ impl Server {
         Ok(TcpListener::bind(addr)?.into())
     }
 
+    /// Accepts from a listener that was made elsewhere.
+    pub fn from_listener(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            limits: Limits::default(),
+        }
+    }
+
     /// Sets the limits of its connections, such as how much is read ahead (64 KiB by default).
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
@@ -146,10 +154,7 @@ impl Server {
 
 impl From<TcpListener> for Server {
     fn from(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            limits: Limits::default(),
-        }
+        Self::from_listener(listener)
     }
 }
 

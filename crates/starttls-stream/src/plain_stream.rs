@@ -2,10 +2,11 @@ use std::io::{self, BufRead, Read, Write};
 use std::time::Instant;
 
 use rustls::Connection;
-use starttls_core::{Boundary, Limits, Negotiator, Plain, rustls};
+use starttls_core::{Boundary, Error as CoreError, Negotiator, Plain, rustls};
 
+use crate::adapter::{Driver, Negotiation};
 use crate::stream::{Stream, Timed};
-use crate::{Accepted, Deadlines, Driver, Error, Negotiation, TlsStream, Transport};
+use crate::{Accepted, Arrival, Error, TlsStream, Transport, Waiting};
 
 /// A blocking connection in its plaintext phase, to be upgraded.
 ///
@@ -38,72 +39,14 @@ pub struct PlainStream<IO> {
     pub(crate) inner: Stream<IO, Plain>,
 }
 
-/// What [`PlainStream::into_parts`] gives back.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Parts<IO> {
-    /// The transport.
-    pub io: IO,
-    /// Bytes read from it that nobody has read from the stream.
-    pub unread: Vec<u8>,
-    /// Bytes written to the stream that were not written to it.
-    pub unsent: Vec<u8>,
-}
-
-impl<IO> PlainStream<IO> {
-    /// A connection on which nothing was read yet.
-    pub fn new(io: IO) -> Self {
-        Self::with_limits(io, Limits::default())
-    }
-
-    /// The same with other limits, such as how much is read ahead (64 KiB by default).
-    pub fn with_limits(io: IO, limits: Limits) -> Self {
-        Self {
-            inner: Stream::new(io, Driver::plain(limits)),
-        }
-    }
-
-    /// A connection from which somebody else has already read `prefix`.
-    pub fn with_prefix(io: IO, prefix: &[u8]) -> Self {
-        Self {
-            inner: Stream::new(io, Driver::with_prefix(prefix)),
-        }
-    }
-
-    /// Sets how long upgrading and closing may take, for this and for the TLS stream that it becomes.
-    #[must_use]
-    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.inner.deadlines = deadlines;
-        self
-    }
-
-    /// The transport, to look at. Reading from it or writing to it breaks the order of bytes.
-    pub fn get_ref(&self) -> &IO {
-        &self.inner.io
-    }
-
-    /// What was received and nobody has read yet.
-    pub fn buffered(&self) -> &[u8] {
-        self.inner.driver.buffered()
-    }
-
-    /// The transport, with the bytes that are neither in it nor with anybody.
-    pub fn into_parts(self) -> Parts<IO> {
-        let (unread, unsent) = self.inner.driver.into_parts();
-        Parts {
-            io: self.inner.io,
-            unread,
-            unsent,
-        }
-    }
-}
+crate::plain_stream_methods!(PlainStream<IO>);
 
 impl<IO: Transport> PlainStream<IO> {
     /// Switches to TLS and completes the handshake. `connection` is a `rustls::ClientConnection` or a `rustls::ServerConnection`. What was
     /// written before goes out first.
     ///
     /// # Errors
-    /// [`UnreadPlaintext`](starttls_core::Error::UnreadPlaintext) if anything was received that nobody has read; why the handshake failed;
+    /// [`UnreadPlaintext`](CoreError::UnreadPlaintext) if anything was received that nobody has read; why the handshake failed;
     /// [`Error::Deadline`]. The connection is closed then.
     pub fn start_tls(self, connection: impl Into<Connection>) -> Result<TlsStream<IO>, Error> {
         self.at(Boundary::Exact).start_tls(connection)
@@ -127,6 +70,25 @@ impl<IO: Transport> PlainStream<IO> {
     /// As [`start_tls`](Self::start_tls).
     pub fn accept(self) -> Result<Accepted<IO>, Error> {
         self.at(Boundary::Exact).accept()
+    }
+
+    /// As [`accept`](Self::accept) for a server that answers in plaintext what is not TLS: it gives the stream back with that unread.
+    ///
+    /// # Errors
+    /// As [`start_tls`](Self::start_tls), but for the peer sending something that does not begin as TLS does.
+    #[doc(alias = "take_io")]
+    pub fn accept_or_plaintext(self) -> Result<Arrival<IO>, Error> {
+        self.at(Boundary::Exact).accept_or_plaintext()
+    }
+
+    /// Reads a line of at most `limit` bytes, its end included, and returns it without that (LF or CR LF); `None` at the end of the connection.
+    /// It takes as long as the timeouts of the socket say.
+    ///
+    /// # Errors
+    /// [`TooLong`](starttls_core::Misbehaviour::TooLong) for a longer line, [`Truncated`](CoreError::Truncated) for one that ends with the connection;
+    /// what there is of it is still there to be read. Otherwise as reading.
+    pub fn next_line(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.inner.call(|driver, io| driver.next_line(io, limit))?)
     }
 
     /// Has the plaintext dialogue of a protocol. Lend the negotiator (`&mut negotiator`) to look at what it has learnt; it is gone
@@ -178,7 +140,7 @@ impl<IO: Transport> PlainStream<IO> {
     /// Those of the transport; [`Error::Deadline`].
     pub fn shutdown(&mut self) -> Result<(), Error> {
         let until = self.inner.close_until();
-        self.inner.run(until, |driver, io| {
+        self.inner.run(Waiting::Close, until, |driver, io| {
             driver.shutdown(io, Timed::shutdown_write)
         })
     }
@@ -186,12 +148,12 @@ impl<IO: Transport> PlainStream<IO> {
     fn negotiate_or_keep<N: Negotiator>(
         mut self,
         negotiator: N,
-    ) -> Result<Result<Negotiated<IO>, (Self, starttls_core::Error)>, Error> {
+    ) -> Result<Result<Negotiated<IO>, (Self, CoreError)>, Error> {
         let until = self.inner.upgrade_until();
         let mut negotiation = Negotiation::new(negotiator);
-        let outcome = self
-            .inner
-            .run(until, |driver, io| driver.negotiate(io, &mut negotiation));
+        let outcome = self.inner.run(Waiting::Negotiation, until, |driver, io| {
+            driver.negotiate(io, &mut negotiation)
+        });
         match outcome {
             Ok(boundary) => Ok(Ok(Negotiated {
                 plain: self,
@@ -251,15 +213,42 @@ impl<IO: Transport> Negotiated<IO> {
         let stream = self.plain.inner.try_map(|driver| driver.accept(boundary))?;
         Accepted::hello(stream, self.until)
     }
+
+    /// Waits for the `ClientHello` or something else, as [`PlainStream::accept_or_plaintext`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn accept_or_plaintext(mut self) -> Result<Arrival<IO>, Error> {
+        let boundary = self.boundary;
+        let begins_as_tls =
+            self.plain
+                .inner
+                .run(Waiting::Handshake, self.until, |driver, io| {
+                    driver.begins_as_tls(io, boundary)
+                })?;
+        if !begins_as_tls {
+            return Ok(Arrival::Plaintext(self.plain));
+        }
+        // What was seen has come where TLS was due.
+        self.boundary = Boundary::Pipelined;
+        self.accept().map(Arrival::Hello)
+    }
+
+    /// The transport, for another TLS library to go on with. What was left to be said is sent first, within what is left of the deadline.
+    ///
+    /// # Errors
+    /// [`UnreadPlaintext`](CoreError::UnreadPlaintext) if anything was received that nobody has read: it would be lost, or be taken for a part of TLS. Where the
+    /// protocol has no go-ahead that is the peer's `ClientHello`; then take the parts of [`into_plain`](Self::into_plain).
+    pub fn into_transport(mut self) -> Result<IO, Error> {
+        let sent = |driver: &mut Driver<Plain>, io: &mut Timed<'_, IO>| driver.leave(io);
+        self.plain.inner.run(Waiting::Handshake, self.until, sent)?;
+        Ok(self.plain.inner.io)
+    }
 }
 
 /// What came of an upgrade that the peer was free to decline.
 #[derive(Debug)]
 #[must_use = "there may be no TLS"]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a connection and taken apart at once"
-)]
 pub enum Opportunistic<IO> {
     /// TLS is up.
     Tls(TlsStream<IO>),
@@ -268,7 +257,7 @@ pub enum Opportunistic<IO> {
         /// The connection, after the refusal.
         plain: PlainStream<IO>,
         /// What the peer said.
-        reason: starttls_core::Error,
+        reason: CoreError,
     },
 }
 

@@ -1,8 +1,10 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::adapter::Driver;
 use crate::driver::would_block;
-use crate::{Deadlines, Driver, Error, Transport};
+use crate::{Deadlines, Error, Transport, Waiting};
 
 /// A blocking transport and the state of the connection over it: what the blocking streams are made of.
 #[derive(Debug)]
@@ -37,6 +39,11 @@ impl<IO, P> Stream<IO, P> {
         })
     }
 
+    /// The transport, the state of the connection, and what was received and the driver has not taken yet.
+    pub(crate) fn into_inner(self) -> (IO, Driver<P>, Vec<u8>) {
+        (self.io, self.driver, self.early)
+    }
+
     /// When an upgrade that begins now must be done.
     pub(crate) fn upgrade_until(&self) -> Option<Instant> {
         from_now(self.deadlines.for_upgrade())
@@ -57,6 +64,7 @@ impl<IO: Transport, P> Stream<IO, P> {
     /// between writing and reading, since the peer may be blocked the same way.
     pub(crate) fn run<R>(
         &mut self,
+        waiting: Waiting,
         until: Option<Instant>,
         mut step: impl FnMut(&mut Driver<P>, &mut Timed<'_, IO>) -> io::Result<R>,
     ) -> Result<R, Error> {
@@ -65,11 +73,14 @@ impl<IO: Transport, P> Stream<IO, P> {
         let result = loop {
             timed.blocked = false;
             let result = step(&mut self.driver, &mut timed);
-            if !(would_block(&result) && timed.blocked && timed.is_in_time()) {
+            if !(would_block(&result) && timed.blocked && timed.may_go_on()) {
                 break result;
             }
         };
-        timed.finish(result).map_err(Error::from)
+        let heard = self.driver.has_heard();
+        timed
+            .finish(result, Error::Deadline { waiting, heard })
+            .map_err(Error::from)
     }
 
     /// A driver method that takes as long as the transport lets it.
@@ -79,7 +90,7 @@ impl<IO: Transport, P> Stream<IO, P> {
     ) -> io::Result<R> {
         let mut timed = Timed::new(&mut self.io, None).after(&mut self.early);
         let result = step(&mut self.driver, &mut timed);
-        timed.finish(result)
+        timed.finish(result, ErrorKind::TimedOut)
     }
 }
 
@@ -92,6 +103,8 @@ pub(crate) struct Timed<'a, IO: Transport> {
     alternating: bool,
     /// Writing has timed out. Whoever is to be told must not be held up reading instead.
     blocked: bool,
+    /// Since when writing makes no progress.
+    blocked_since: Option<Instant>,
     /// The transport's own timeouts, once they were changed.
     read_timeout: Option<Option<Duration>>,
     write_timeout: Option<Option<Duration>>,
@@ -105,6 +118,7 @@ impl<'a, IO: Transport> Timed<'a, IO> {
             until,
             alternating: false,
             blocked: false,
+            blocked_since: None,
             read_timeout: None,
             write_timeout: None,
         }
@@ -118,8 +132,12 @@ impl<'a, IO: Transport> Timed<'a, IO> {
         }
     }
 
-    /// Gives the transport its own timeouts back, and tells what a timeout was.
-    pub(crate) fn finish<R>(self, result: io::Result<R>) -> io::Result<R> {
+    /// Gives the transport its own timeouts back, and tells what a timeout was: `expired` if it was the deadline.
+    pub(crate) fn finish<R>(
+        self,
+        result: io::Result<R>,
+        expired: impl Into<io::Error>,
+    ) -> io::Result<R> {
         let in_time = self.is_in_time();
         // A socket that cannot be given its timeout back is one that has failed: the next call tells.
         if let Some(own) = self.read_timeout {
@@ -130,7 +148,7 @@ impl<'a, IO: Transport> Timed<'a, IO> {
         }
         match result {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Err(match self.until {
-                Some(_) if !in_time => Error::Deadline.into(),
+                Some(_) if !in_time => expired.into(),
                 _ => ErrorKind::TimedOut.into(),
             }),
             other => other,
@@ -145,46 +163,104 @@ impl<'a, IO: Transport> Timed<'a, IO> {
         self.until.is_none_or(|until| Instant::now() < until)
     }
 
-    /// The timeout for a call: what is left of the deadline, or less where there is something else to try.
-    fn left(until: Instant, briefly: bool) -> io::Result<Option<Duration>> {
-        /// As long as nobody notices.
-        const BRIEFLY: Duration = Duration::from_millis(10);
+    /// Neither the deadline nor the transport's own patience with a write is over.
+    fn may_go_on(&self) -> bool {
+        let own = self.write_timeout.flatten().zip(self.blocked_since);
+        self.is_in_time() && own.is_none_or(|(limit, since)| since.elapsed() < limit)
+    }
+
+    /// The time for a call: what is left of the deadline, but no more than the transport's own timeout and than `at_most`.
+    fn left(
+        &self,
+        own: Option<Duration>,
+        at_most: Option<Duration>,
+    ) -> io::Result<Option<Duration>> {
+        let Some(until) = self.until else {
+            return Ok(None);
+        };
         let left = until.saturating_duration_since(Instant::now());
+        let left = [own, at_most].into_iter().flatten().fold(left, Ord::min);
         if left.is_zero() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        Ok(Some(if briefly { left.min(BRIEFLY) } else { left }))
+        Ok(Some(left))
     }
 
-    fn before_read(&mut self) -> io::Result<()> {
-        let Some(until) = self.until else {
+    /// How long the next read may take, where that is limited from here.
+    fn before_read(&mut self) -> io::Result<Option<Duration>> {
+        if self.until.is_none() {
             return if self.blocked {
                 Err(ErrorKind::WouldBlock.into())
             } else {
-                Ok(())
+                Ok(None)
             };
-        };
-        if self.read_timeout.is_none() {
-            self.read_timeout = Some(self.io.read_timeout()?);
         }
-        self.io.set_read_timeout(Self::left(until, self.blocked)?)
+        let own = match self.read_timeout {
+            Some(own) => own,
+            None => *self.read_timeout.insert(self.io.read_timeout()?),
+        };
+        let left = self.left(own, self.blocked.then_some(BRIEFLY))?;
+        self.io.set_read_timeout(left)?;
+        Ok(left)
     }
 
-    fn before_write(&mut self) -> io::Result<()> {
-        let Some(until) = self.until else {
-            return Ok(());
-        };
-        if self.write_timeout.is_none() {
-            self.write_timeout = Some(self.io.write_timeout()?);
+    /// The same for the next write.
+    fn before_write(&mut self) -> io::Result<Option<Duration>> {
+        if self.until.is_none() {
+            return Ok(None);
         }
-        self.io
-            .set_write_timeout(Self::left(until, self.alternating)?)
+        let own = match self.write_timeout {
+            Some(own) => own,
+            None => *self.write_timeout.insert(self.io.write_timeout()?),
+        };
+        // One attempt may be made of many calls.
+        let waited = self
+            .blocked_since
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        let own = own.map(|own| own.saturating_sub(waited));
+        let left = self.left(own, self.alternating.then_some(BRIEFLY))?;
+        self.io.set_write_timeout(left)?;
+        Ok(left)
     }
 
-    fn after_write<R>(&mut self, result: io::Result<R>) -> io::Result<R> {
-        let result = resumable(result);
-        self.blocked |= matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock);
+    fn writing<R>(&mut self, attempt: impl FnMut(&mut IO) -> io::Result<R>) -> io::Result<R> {
+        let limit = self.before_write()?;
+        let begun = Instant::now();
+        let result = patiently(self.io, limit, attempt);
+        if would_block(&result) {
+            self.blocked = true;
+            self.blocked_since.get_or_insert(begun);
+        } else {
+            self.blocked_since = None;
+        }
         result
+    }
+}
+
+/// How long one direction waits before the other is tried: as long as nobody notices.
+const BRIEFLY: Duration = Duration::from_millis(10);
+
+/// A call that blocks for `limit`. A transport that does not block is tried again now and then for as long: it has no other way to wait.
+fn patiently<IO, R>(
+    io: &mut IO,
+    limit: Option<Duration>,
+    mut attempt: impl FnMut(&mut IO) -> io::Result<R>,
+) -> io::Result<R> {
+    const NAP: Duration = Duration::from_millis(5);
+    let begun = Instant::now();
+    loop {
+        let tried = Instant::now();
+        let result = resumable(attempt(io));
+        let Some(limit) = limit.filter(|_| would_block(&result)) else {
+            return result;
+        };
+        let left = limit.saturating_sub(begun.elapsed());
+        // Systems are not exact about timeouts.
+        let has_blocked = tried.elapsed() >= limit / 2;
+        if has_blocked || left.is_zero() {
+            return result;
+        }
+        thread::sleep(NAP.min(left));
     }
 }
 
@@ -210,27 +286,21 @@ impl<IO: Transport> Read for Timed<'_, IO> {
             early.drain(..n);
             return Ok(n);
         }
-        self.before_read()?;
-        resumable(self.io.read(buf))
+        let limit = self.before_read()?;
+        patiently(self.io, limit, |io| io.read(buf))
     }
 }
 
 impl<IO: Transport> Write for Timed<'_, IO> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.before_write()?;
-        let result = self.io.write(buf);
-        self.after_write(result)
+        self.writing(|io| io.write(buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.before_write()?;
-        let result = self.io.write_vectored(bufs);
-        self.after_write(result)
+        self.writing(|io| io.write_vectored(bufs))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.before_write()?;
-        let result = self.io.flush();
-        self.after_write(result)
+        self.writing(IO::flush)
     }
 }

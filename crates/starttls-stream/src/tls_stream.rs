@@ -2,11 +2,12 @@ use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use rustls::Connection;
-use starttls_core::{Tls, rustls};
+use starttls_core::{Limits, Tls, rustls};
 
+use crate::adapter::Driver;
 use crate::halves;
 use crate::stream::{Stream, Timed};
-use crate::{Deadlines, Driver, Duplicate, Error, PlainStream, ReadHalf, Transport, WriteHalf};
+use crate::{Deadlines, Duplicate, Error, PlainStream, ReadHalf, Transport, Waiting, WriteHalf};
 
 /// A blocking connection in its TLS phase.
 ///
@@ -23,37 +24,30 @@ pub struct TlsStream<IO> {
     pub(crate) inner: Stream<IO, Tls>,
 }
 
-impl<IO> TlsStream<IO> {
-    /// Sets how long closing may take.
-    #[must_use]
-    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.inner.deadlines = deadlines;
-        self
-    }
-
-    /// The transport, to look at. Reading from it or writing to it breaks the connection.
-    pub fn get_ref(&self) -> &IO {
-        &self.inner.io
-    }
-
-    /// What was negotiated and who the peer is: version, cipher suite, ALPN, certificates, exporter; `server_name()` of a server's.
-    pub fn connection(&self) -> &Connection {
-        self.inner.driver.phase().connection()
-    }
-
-    /// The channel binding `tls-exporter` (RFC 9266), with TLS 1.3.
-    pub fn tls_exporter(&self) -> Option<[u8; 32]> {
-        self.inner.driver.phase().tls_exporter()
-    }
-}
+crate::tls_stream_methods!(TlsStream<IO>);
 
 impl<IO: Transport> TlsStream<IO> {
     /// TLS from the first byte, where there is nothing to negotiate ("implicit TLS").
     ///
     /// # Errors
     /// As [`PlainStream::start_tls`].
+    #[doc(alias = "TlsConnector")]
     pub fn implicit(io: IO, connection: impl Into<Connection>) -> Result<Self, Error> {
-        let stream = Stream::new(io, Driver::implicit(connection));
+        Self::implicit_with(io, connection, Limits::default(), Deadlines::default())
+    }
+
+    /// The same with other limits and deadlines.
+    ///
+    /// # Errors
+    /// As [`PlainStream::start_tls`].
+    pub fn implicit_with(
+        io: IO,
+        connection: impl Into<Connection>,
+        limits: Limits,
+        deadlines: Deadlines,
+    ) -> Result<Self, Error> {
+        let mut stream = Stream::new(io, Driver::implicit(connection, limits));
+        stream.deadlines = deadlines;
         let until = stream.upgrade_until();
         Self::handshake(stream, until)
     }
@@ -62,7 +56,7 @@ impl<IO: Transport> TlsStream<IO> {
         mut stream: Stream<IO, Tls>,
         until: Option<Instant>,
     ) -> Result<Self, Error> {
-        stream.run(until, |driver, io| driver.handshake(io))?;
+        stream.run(Waiting::Handshake, until, |driver, io| driver.handshake(io))?;
         Ok(Self { inner: stream })
     }
 
@@ -73,7 +67,8 @@ impl<IO: Transport> TlsStream<IO> {
     /// Why it cannot be sent; [`Error::Deadline`].
     pub fn send_close_notify(&mut self) -> Result<(), Error> {
         let until = self.inner.close_until();
-        self.inner.run(until, |driver, io| driver.close(io))
+        self.inner
+            .run(Waiting::Close, until, |driver, io| driver.close(io))
     }
 
     /// Sends our `close_notify` and ends the transport's writing. It does not wait for the peer.
@@ -82,7 +77,7 @@ impl<IO: Transport> TlsStream<IO> {
     /// Why it cannot be sent; [`Error::Deadline`].
     pub fn shutdown(&mut self) -> Result<(), Error> {
         let until = self.inner.close_until();
-        self.inner.run(until, |driver, io| {
+        self.inner.run(Waiting::Close, until, |driver, io| {
             driver.shutdown(io, Timed::shutdown_write)
         })
     }
@@ -94,10 +89,23 @@ impl<IO: Transport> TlsStream<IO> {
     /// not answer. The connection is closed then.
     pub fn stop_tls(mut self) -> Result<PlainStream<IO>, Error> {
         let until = self.inner.close_until();
-        self.inner.run(until, |driver, io| driver.stop(io))?;
+        self.inner
+            .run(Waiting::Close, until, |driver, io| driver.stop(io))?;
         Ok(PlainStream {
             inner: self.inner.try_map(Driver::into_plain)?,
         })
+    }
+}
+
+impl<IO: Transport> TlsStream<IO> {
+    /// Reads a line of at most `limit` bytes, its end included, and returns it without that (LF or CR LF); `None` after the peer's `close_notify`.
+    /// It takes as long as the timeouts of the socket say.
+    ///
+    /// # Errors
+    /// [`TooLong`](starttls_core::Misbehaviour::TooLong) for a longer line, [`Truncated`](starttls_core::Error::Truncated) for one that ends with the
+    /// connection; what there is of it is still there to be read. Otherwise as reading.
+    pub fn next_line(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.inner.call(|driver, io| driver.next_line(io, limit))?)
     }
 }
 

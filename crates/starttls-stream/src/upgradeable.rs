@@ -1,9 +1,7 @@
 use std::io::{self, BufRead, IoSlice, Read, Write};
 
-use rustls::Connection;
-use starttls_core::{Negotiator, rustls};
-
-use crate::{Error, InPlace, PlainStream, TlsStream, Transport};
+use crate::adapter::InPlace;
+use crate::{Error, Opportunistic, PlainStream, TlsStream, Transport};
 
 /// A blocking stream that is upgraded in place, for code that has it behind `&mut self`.
 ///
@@ -16,86 +14,9 @@ pub struct UpgradeableStream<IO> {
 
 type State<IO> = InPlace<PlainStream<IO>, TlsStream<IO>>;
 
-impl<IO> From<PlainStream<IO>> for UpgradeableStream<IO> {
-    fn from(plain: PlainStream<IO>) -> Self {
-        Self {
-            state: State::new(plain),
-        }
-    }
-}
-
-impl<IO> From<TlsStream<IO>> for UpgradeableStream<IO> {
-    fn from(tls: TlsStream<IO>) -> Self {
-        Self {
-            state: State::tls(tls),
-        }
-    }
-}
-
-impl<IO> UpgradeableStream<IO> {
-    /// A connection in its plaintext phase.
-    pub fn new(io: IO) -> Self {
-        PlainStream::new(io).into()
-    }
-
-    /// The TLS stream, if it is one now: what was negotiated, who the peer is.
-    pub fn tls(&self) -> Option<&TlsStream<IO>> {
-        match &self.state {
-            State::Tls(tls) => Some(tls),
-            _ => None,
-        }
-    }
-
-    /// The plaintext stream, if it is one now.
-    pub fn plain(&self) -> Option<&PlainStream<IO>> {
-        match &self.state {
-            State::Plain(plain) => Some(plain),
-            _ => None,
-        }
-    }
-
-    /// The transport, to look at; `None` after a failed upgrade.
-    pub fn get_ref(&self) -> Option<&IO> {
-        match &self.state {
-            State::Plain(plain) => Some(plain.get_ref()),
-            State::Tls(tls) => Some(tls.get_ref()),
-            State::Ended(_) => None,
-        }
-    }
-}
+crate::upgradeable_stream_methods!(UpgradeableStream<IO>, over(Transport), ()());
 
 impl<IO: Transport> UpgradeableStream<IO> {
-    /// As [`PlainStream::start_tls`].
-    ///
-    /// # Errors
-    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`](starttls_core::Misuse::Finished) if it is TLS already.
-    pub fn start_tls(&mut self, connection: impl Into<Connection>) -> Result<(), Error> {
-        let result = self.state.take_plain()?.start_tls(connection);
-        self.state.settle_tls(result)
-    }
-
-    /// As [`PlainStream::upgrade`].
-    ///
-    /// # Errors
-    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`](starttls_core::Misuse::Finished) if it is TLS already.
-    pub fn upgrade<N: Negotiator>(
-        &mut self,
-        negotiator: N,
-        connection: N::Tls,
-    ) -> Result<(), Error> {
-        let result = self.state.take_plain()?.upgrade(negotiator, connection);
-        self.state.settle_tls(result)
-    }
-
-    /// As [`TlsStream::stop_tls`].
-    ///
-    /// # Errors
-    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`](starttls_core::Misuse::Finished) if it is plaintext already.
-    pub fn stop_tls(&mut self) -> Result<(), Error> {
-        let result = self.state.take_tls()?.stop_tls();
-        self.state.settle_plain(result)
-    }
-
     /// As [`PlainStream::shutdown`] or [`TlsStream::shutdown`].
     ///
     /// # Errors

@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::server::ClientHello;
-use starttls_stream::core::{Accepting, Incoming};
-use starttls_stream::{Error, rustls};
+use starttls_stream::starttls_core::{Accepting, Error as CoreError, Incoming, Misuse};
+use starttls_stream::{Error, Waiting, rustls};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
-use crate::stream::Stream;
+use crate::plain_stream::PlainStream;
+use crate::stream::{Deadline, Stream};
 use crate::tls_stream::TlsStream;
 
 /// A server's connection whose client has said hello and waits for an answer.
@@ -29,16 +29,19 @@ use crate::tls_stream::TlsStream;
 #[derive(Debug)]
 pub struct Accepted<IO> {
     stream: Stream<IO, Accepting>,
-    until: Option<Instant>,
+    deadline: Deadline,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Accepted<IO> {
     pub(crate) async fn hello(
         mut stream: Stream<IO, Accepting>,
-        until: Option<Instant>,
+        mut deadline: Deadline,
     ) -> Result<Self, Error> {
-        stream.run(until, |driver, io| driver.hello(io)).await?;
-        Ok(Self { stream, until })
+        let waiting = Waiting::Handshake;
+        stream
+            .run(waiting, &mut deadline, |driver, io| driver.hello(io))
+            .await?;
+        Ok(Self { stream, deadline })
     }
 
     /// What the client asks for: server name, ALPN, cipher suites.
@@ -53,42 +56,27 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Accepted<IO> {
     ///
     /// # Errors
     /// As [`PlainStream::start_tls`](crate::PlainStream::start_tls).
-    pub async fn start_tls(self, config: Arc<ServerConfig>) -> Result<TlsStream<IO>, Error> {
-        let Stream {
-            io,
-            driver,
-            wakers,
-            deadlines,
-        } = self.stream;
-        match driver.start_tls(config) {
-            Ok(driver) => {
-                TlsStream::handshake(
-                    Stream {
-                        io,
-                        driver,
-                        wakers,
-                        deadlines,
-                    },
-                    self.until,
-                )
-                .await
-            }
-            Err(driver) => {
-                let mut refused = Stream {
-                    io,
-                    driver: *driver,
-                    wakers,
-                    deadlines,
-                };
+    pub async fn start_tls(mut self, config: Arc<ServerConfig>) -> Result<TlsStream<IO>, Error> {
+        match self.stream.configure(config) {
+            Ok(stream) => TlsStream::handshake(stream, self.deadline).await,
+            Err(mut refused) => {
+                let waiting = Waiting::Handshake;
                 // Sends the alert; the error is what it ends with.
                 refused
-                    .run(self.until, |driver, io| driver.hello(io))
+                    .run(waiting, &mut self.deadline, |driver, io| driver.hello(io))
                     .await?;
-                Err(
-                    starttls_stream::core::Error::from(starttls_stream::core::Misuse::Finished)
-                        .into(),
-                )
+                Err(CoreError::from(Misuse::Finished).into())
             }
         }
     }
+}
+
+/// What came where a `ClientHello` was due.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub enum Arrival<IO> {
+    /// A `ClientHello`.
+    Hello(Accepted<IO>),
+    /// Something that is not TLS, unread: to be answered in plaintext, say by an error of the protocol that it is. TLS cannot begin before it is read.
+    Plaintext(PlainStream<IO>),
 }

@@ -1,9 +1,9 @@
 //! Upgrading a tokio-util [`Framed`], whose read buffer is the classic place for plaintext to survive the switch.
 
 use rustls::Connection;
-use starttls_stream::core::{Error as CoreError, UntrustedText};
+use starttls_stream::starttls_core::{Boundary, Error as CoreError, UntrustedText};
 use starttls_stream::{Error, rustls};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::Framed;
 
 use crate::{PlainStream, TlsStream};
@@ -38,15 +38,15 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let parts = framed.into_parts();
-    let mut plain = parts.io;
     if !parts.read_buf.is_empty() {
-        let unread = [&parts.read_buf[..], plain.buffered()].concat();
+        let unread = [&parts.read_buf[..], parts.io.buffered()].concat();
         return Err(CoreError::UnreadPlaintext {
             count: unread.len(),
             sample: UntrustedText::new(&unread),
         }
         .into());
     }
-    plain.write_all(&parts.write_buf).await?;
-    Ok((plain.start_tls(connection).await?, parts.codec))
+    let mut negotiated = parts.io.at(Boundary::Exact);
+    negotiated.write_all(&parts.write_buf).await?;
+    Ok((negotiated.start_tls(connection).await?, parts.codec))
 }

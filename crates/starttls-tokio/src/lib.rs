@@ -3,16 +3,21 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accepted;
-pub use accepted::Accepted;
+pub use accepted::{Accepted, Arrival};
 
 #[cfg(feature = "codec")]
 pub mod codec;
 
+mod halves;
+pub use halves::{ReadHalf, ReuniteError, WriteHalf};
+
+#[cfg(feature = "net")]
 mod net;
+#[cfg(feature = "net")]
 pub use net::{Server, connect};
 
 mod plain_stream;
-pub use plain_stream::{Negotiated, Opportunistic, Parts, PlainStream};
+pub use plain_stream::{Negotiated, Opportunistic, PlainStream};
 
 mod stream;
 
@@ -22,4 +27,6 @@ pub use tls_stream::TlsStream;
 mod upgradeable;
 pub use upgradeable::UpgradeableStream;
 
-pub use starttls_stream::{Deadlines, Error, Info, TlsInfo, core, rustls};
+pub use starttls_stream::{
+    Deadlines, Error, Info, Parts, TlsInfo, TlsParts, Waiting, rustls, starttls_core,
+};

@@ -3,8 +3,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 
-use starttls_stream::core::Limits;
-use starttls_stream::{Info, pause_after};
+use starttls_stream::Info;
+use starttls_stream::adapter::pause_after;
+use starttls_stream::starttls_core::Limits;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -72,6 +73,14 @@ impl Server {
         Ok(TcpListener::bind(addr).await?.into())
     }
 
+    /// Accepts from a listener that was made elsewhere.
+    pub fn from_listener(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            limits: Limits::default(),
+        }
+    }
+
     /// Sets the limits of its connections, such as how much is read ahead (64 KiB by default).
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
@@ -135,10 +144,7 @@ impl Server {
 
 impl From<TcpListener> for Server {
     fn from(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            limits: Limits::default(),
-        }
+        Self::from_listener(listener)
     }
 }
 

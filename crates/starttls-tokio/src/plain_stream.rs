@@ -1,15 +1,17 @@
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustls::Connection;
-use starttls_stream::core::{Boundary, Limits, Negotiator, Plain};
-use starttls_stream::{Deadlines, Driver, Error, Negotiation, Side, rustls};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
-use tokio::time::Instant;
+use starttls_stream::adapter::{Bridge, Negotiation, Side};
+use starttls_stream::starttls_core::{Boundary, Error as CoreError, Negotiator, Plain};
+use starttls_stream::{Error, Waiting, plain_stream_methods, rustls};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::accepted::Accepted;
-use crate::stream::{Bridge, Stream};
+use crate::accepted::{Accepted, Arrival};
+use crate::halves::{self, ReadHalf, WriteHalf};
+use crate::stream::{Deadline, Stream};
 use crate::tls_stream::TlsStream;
 
 /// A connection in its plaintext phase, to be upgraded.
@@ -35,74 +37,18 @@ use crate::tls_stream::TlsStream;
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
+#[doc(alias = "TlsConnector")]
+#[doc(alias = "TlsAcceptor")]
 pub struct PlainStream<IO> {
     pub(crate) inner: Stream<IO, Plain>,
 }
 
-/// What [`PlainStream::into_parts`] gives back.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Parts<IO> {
-    /// The transport.
-    pub io: IO,
-    /// Bytes read from it that nobody has read from the stream.
-    pub unread: Vec<u8>,
-    /// Bytes written to the stream that were not written to it.
-    pub unsent: Vec<u8>,
-}
-
-impl<IO> PlainStream<IO> {
-    /// A connection on which nothing was read yet.
-    pub fn new(io: IO) -> Self {
-        Self::with_limits(io, Limits::default())
-    }
-
-    /// The same with other limits, such as how much is read ahead (64 KiB by default).
-    pub fn with_limits(io: IO, limits: Limits) -> Self {
-        Self {
-            inner: Stream::new(io, Driver::plain(limits)),
-        }
-    }
-
-    /// A connection from which somebody else has already read `prefix`.
-    pub fn with_prefix(io: IO, prefix: &[u8]) -> Self {
-        Self {
-            inner: Stream::new(io, Driver::with_prefix(prefix)),
-        }
-    }
-
-    /// Sets how long upgrading and closing may take, for this and for the TLS stream that it becomes.
-    #[must_use]
-    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.inner.deadlines = deadlines;
-        self
-    }
-
-    /// The transport, to look at. Reading from it or writing to it breaks the order of bytes.
-    pub fn get_ref(&self) -> &IO {
-        &self.inner.io
-    }
-
-    /// What was received and nobody has read yet.
-    pub fn buffered(&self) -> &[u8] {
-        self.inner.driver.buffered()
-    }
-
-    /// The transport, with the bytes that are neither in it nor with anybody.
-    pub fn into_parts(self) -> Parts<IO> {
-        let (unread, unsent) = self.inner.driver.into_parts();
-        Parts {
-            io: self.inner.io,
-            unread,
-            unsent,
-        }
-    }
-}
+plain_stream_methods!(PlainStream<IO>);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
     /// Two halves, to be read in one task and written in another; to be made one again with [`ReadHalf::unsplit`] before the upgrade.
     pub fn split(self) -> (ReadHalf<Self>, WriteHalf<Self>) {
-        tokio::io::split(self)
+        halves::split(self)
     }
 
     /// Switches to TLS and completes the handshake. `connection` is a `rustls::ClientConnection` or a `rustls::ServerConnection`. What was
@@ -111,13 +57,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
     /// When this future is dropped the connection is closed: there is no half-upgraded stream.
     ///
     /// # Errors
-    /// [`UnreadPlaintext`](starttls_stream::core::Error::UnreadPlaintext) if anything was received that nobody has read; why the handshake failed;
+    /// [`UnreadPlaintext`](CoreError::UnreadPlaintext) if anything was received that nobody has read; why the handshake failed;
     /// [`Error::Deadline`]. The connection is closed then.
-    pub async fn start_tls(
+    ///
+    /// # Panics
+    /// In a runtime without a timer (built without `enable_time`), unless the [`Deadlines`](crate::Deadlines) are switched off.
+    #[doc(alias = "STLS")]
+    #[doc(alias = "AUTH TLS")]
+    pub fn start_tls(
         self,
         connection: impl Into<Connection>,
-    ) -> Result<TlsStream<IO>, Error> {
-        self.at(Boundary::Exact).start_tls(connection).await
+    ) -> impl Future<Output = Result<TlsStream<IO>, Error>> {
+        // Large, and needed late: in the future itself it would be there several times.
+        let connection = Box::new(connection.into());
+        async move { self.at(Boundary::Exact).handshake(connection).await }
     }
 
     /// Switches to TLS and takes what was received and not read as its beginning: only where the protocol has no go-ahead, so that the
@@ -125,22 +78,33 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
     ///
     /// # Errors
     /// As [`start_tls`](Self::start_tls), but for the first.
-    pub async fn start_tls_with_unread(
+    pub fn start_tls_with_unread(
         self,
         connection: impl Into<Connection>,
-    ) -> Result<TlsStream<IO>, Error> {
-        self.at(Boundary::Pipelined).start_tls(connection).await
+    ) -> impl Future<Output = Result<TlsStream<IO>, Error>> {
+        let connection = Box::new(connection.into());
+        async move { self.at(Boundary::Pipelined).handshake(connection).await }
     }
 
     /// Switches to TLS as a server and waits for the `ClientHello`, by which the configuration can be chosen.
     ///
     /// # Errors
     /// As [`start_tls`](Self::start_tls).
+    #[doc(alias = "LazyConfigAcceptor")]
     pub async fn accept(self) -> Result<Accepted<IO>, Error> {
         self.at(Boundary::Exact).accept().await
     }
 
-    /// Has the plaintext dialogue of a protocol. Lend the negotiator (`&mut negotiator`) to look at what it has learnt; it is gone
+    /// As [`accept`](Self::accept) for a server that answers in plaintext what is not TLS: it gives the stream back with that unread.
+    ///
+    /// # Errors
+    /// As [`start_tls`](Self::start_tls), but for the peer sending something that does not begin as TLS does.
+    #[doc(alias = "take_io")]
+    pub async fn accept_or_plaintext(self) -> Result<Arrival<IO>, Error> {
+        self.at(Boundary::Exact).accept_or_plaintext().await
+    }
+
+    /// Runs the plaintext dialogue of a protocol. Lend the negotiator (`&mut negotiator`) to look at what it has learnt; it is gone
     /// otherwise.
     ///
     /// When this future is dropped the connection is closed.
@@ -154,21 +118,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
         }
     }
 
-    /// Has the plaintext dialogue of a protocol, then the handshake, under one deadline.
+    /// Runs the plaintext dialogue of a protocol, then the handshake, under one deadline.
     ///
     /// When this future is dropped the connection is closed: there is no half-upgraded stream.
     ///
     /// # Errors
     /// As [`negotiate`](Self::negotiate) and [`start_tls`](Self::start_tls).
-    pub async fn upgrade<N: Negotiator>(
+    pub fn upgrade<N: Negotiator>(
         self,
         negotiator: N,
         connection: N::Tls,
-    ) -> Result<TlsStream<IO>, Error> {
-        self.negotiate(negotiator)
-            .await?
-            .start_tls(connection)
-            .await
+    ) -> impl Future<Output = Result<TlsStream<IO>, Error>> {
+        let connection = Box::new(connection);
+        async move {
+            let negotiated = self.negotiate(negotiator).await?;
+            negotiated.start_tls(*connection).await
+        }
     }
 
     /// As [`upgrade`](Self::upgrade) for callers who go on in plaintext where the peer declines, knowing that anybody on the path can make it look so.
@@ -176,48 +141,86 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
     ///
     /// # Errors
     /// As [`upgrade`](Self::upgrade), but for the peer not offering TLS or refusing it.
-    pub async fn upgrade_opportunistically<N: Negotiator>(
+    pub fn upgrade_opportunistically<N: Negotiator>(
         self,
         negotiator: N,
         connection: N::Tls,
-    ) -> Result<Opportunistic<IO>, Error> {
-        match self.negotiate_or_keep(negotiator).await? {
-            Ok(negotiated) => negotiated
-                .start_tls(connection)
-                .await
-                .map(Opportunistic::Tls),
-            Err((plain, reason)) if reason.is_declined() => {
-                Ok(Opportunistic::Declined { plain, reason })
+    ) -> impl Future<Output = Result<Opportunistic<IO>, Error>> {
+        let connection = Box::new(connection);
+        async move {
+            match self.negotiate_or_keep(negotiator).await? {
+                Ok(negotiated) => negotiated
+                    .start_tls(*connection)
+                    .await
+                    .map(Opportunistic::Tls),
+                Err((plain, reason)) if reason.is_declined() => {
+                    Ok(Opportunistic::Declined { plain, reason })
+                }
+                Err((_, reason)) => Err(reason.into()),
             }
-            Err((_, reason)) => Err(reason.into()),
         }
+    }
+
+    /// Reads a line of at most `limit` bytes, its end included, and returns it without that (LF or CR LF); `None` at the end of the connection.
+    /// There is no deadline over it: put a timeout around it. When this future is dropped nothing is lost.
+    ///
+    /// # Errors
+    /// [`TooLong`](crate::starttls_core::Misbehaviour::TooLong) for a longer line, [`Truncated`](CoreError::Truncated) for one that ends with the connection;
+    /// what there is of it is still there to be read. Otherwise as reading.
+    pub async fn next_line(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+        Ok(poll_fn(|cx| self.poll_next_line(cx, limit)).await?)
+    }
+
+    pub(crate) fn poll_next_line(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<Option<Vec<u8>>>> {
+        self.inner
+            .poll(Side::Read, cx, |driver, io| driver.next_line(io, limit))
+    }
+
+    /// Sends what was written and ends the transport's writing, within the deadline for closing. When this future is dropped and another is made,
+    /// that has a time of its own.
+    ///
+    /// # Errors
+    /// Those of the transport; [`Error::Deadline`].
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        let mut deadline = self.inner.close_deadline();
+        let close = self.inner.run(Waiting::Close, &mut deadline, |driver, io| {
+            driver.shutdown(io, Bridge::close)
+        });
+        Ok(close.await?)
     }
 
     async fn negotiate_or_keep<N: Negotiator>(
         mut self,
         negotiator: N,
-    ) -> Result<Result<Negotiated<IO>, (Self, starttls_stream::core::Error)>, Error> {
-        let until = self.inner.upgrade_until();
+    ) -> Result<Result<Negotiated<IO>, (Self, CoreError)>, Error> {
+        let mut deadline = self.inner.upgrade_deadline();
         let mut negotiation = Negotiation::new(negotiator);
+        let waiting = Waiting::Negotiation;
         let outcome = self
             .inner
-            .run(until, |driver, io| driver.negotiate(io, &mut negotiation))
+            .run(waiting, &mut deadline, |driver, io| {
+                driver.negotiate(io, &mut negotiation)
+            })
             .await;
         match outcome {
             Ok(boundary) => Ok(Ok(Negotiated {
                 plain: self,
                 boundary,
-                until,
+                deadline,
             })),
             Err(Error::Protocol(reason)) => Ok(Err((self, reason))),
             Err(error) => Err(error),
         }
     }
 
-    fn at(self, boundary: Boundary) -> Negotiated<IO> {
+    pub(crate) fn at(self, boundary: Boundary) -> Negotiated<IO> {
         Negotiated {
             boundary,
-            until: self.inner.upgrade_until(),
+            deadline: self.inner.upgrade_deadline(),
             plain: self,
         }
     }
@@ -229,7 +232,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
 pub struct Negotiated<IO> {
     plain: PlainStream<IO>,
     boundary: Boundary,
-    until: Option<Instant>,
+    /// What is left of it is for the handshake.
+    deadline: Deadline,
 }
 
 impl<IO> Negotiated<IO> {
@@ -244,16 +248,39 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Negotiated<IO> {
     ///
     /// # Errors
     /// As [`PlainStream::start_tls`].
-    pub async fn start_tls(
+    pub fn start_tls(
         self,
         connection: impl Into<Connection>,
-    ) -> Result<TlsStream<IO>, Error> {
+    ) -> impl Future<Output = Result<TlsStream<IO>, Error>> {
+        self.handshake(Box::new(connection.into()))
+    }
+
+    fn handshake(
+        self,
+        connection: Box<Connection>,
+    ) -> impl Future<Output = Result<TlsStream<IO>, Error>> {
         let boundary = self.boundary;
         let stream = self
             .plain
             .inner
-            .try_map(|driver| driver.start_tls(boundary, connection))?;
-        TlsStream::handshake(stream, self.until).await
+            .try_map(|driver| driver.start_tls(boundary, *connection));
+        let deadline = self.deadline;
+        async move { TlsStream::handshake(stream?, deadline).await }
+    }
+
+    /// Sends this first, within the deadline for all.
+    #[cfg(feature = "codec")]
+    pub(crate) async fn write_all(&mut self, mut rest: &[u8]) -> Result<(), Error> {
+        let stream = &mut self.plain.inner;
+        stream
+            .run(Waiting::Negotiation, &mut self.deadline, |driver, io| {
+                while !rest.is_empty() {
+                    let n = driver.write(io, rest)?;
+                    rest = rest.get(n..).unwrap_or_default();
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Waits for the `ClientHello`, within what is left of the deadline.
@@ -263,17 +290,48 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Negotiated<IO> {
     pub async fn accept(self) -> Result<Accepted<IO>, Error> {
         let boundary = self.boundary;
         let stream = self.plain.inner.try_map(|driver| driver.accept(boundary))?;
-        Accepted::hello(stream, self.until).await
+        Accepted::hello(stream, self.deadline).await
+    }
+
+    /// Waits for the `ClientHello` or something else, as [`PlainStream::accept_or_plaintext`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn accept_or_plaintext(mut self) -> Result<Arrival<IO>, Error> {
+        let (boundary, waiting) = (self.boundary, Waiting::Handshake);
+        let stream = &mut self.plain.inner;
+        let begins_as_tls = stream
+            .run(waiting, &mut self.deadline, |driver, io| {
+                driver.begins_as_tls(io, boundary)
+            })
+            .await?;
+        if !begins_as_tls {
+            return Ok(Arrival::Plaintext(self.plain));
+        }
+        // What was seen has come where TLS was due.
+        self.boundary = Boundary::Pipelined;
+        self.accept().await.map(Arrival::Hello)
+    }
+
+    /// The transport, for another TLS library to go on with. What was left to be said is sent first, within what is left of the deadline.
+    ///
+    /// # Errors
+    /// [`UnreadPlaintext`](CoreError::UnreadPlaintext) if anything was received that nobody has read: it would be lost, or be taken for a part of TLS. Where the
+    /// protocol has no go-ahead that is the peer's `ClientHello`; then take the parts of [`into_plain`](Self::into_plain).
+    pub async fn into_transport(mut self) -> Result<IO, Error> {
+        let stream = &mut self.plain.inner;
+        stream
+            .run(Waiting::Handshake, &mut self.deadline, |driver, io| {
+                driver.leave(io)
+            })
+            .await?;
+        Ok(self.plain.inner.io)
     }
 }
 
 /// What came of an upgrade that the peer was free to decline.
 #[derive(Debug)]
 #[must_use = "there may be no TLS"]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a connection and taken apart at once"
-)]
 pub enum Opportunistic<IO> {
     /// TLS is up.
     Tls(TlsStream<IO>),
@@ -282,7 +340,7 @@ pub enum Opportunistic<IO> {
         /// The connection, after the refusal.
         plain: PlainStream<IO>,
         /// What the peer said.
-        reason: starttls_stream::core::Error,
+        reason: CoreError,
     },
 }
 
@@ -333,8 +391,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PlainStream<IO> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().inner.poll(Side::Write, cx, |driver, io| {
-            driver.shutdown(io, Bridge::shutdown)
-        })
+        self.get_mut()
+            .inner
+            .poll_close(cx, |driver, io| driver.shutdown(io, Bridge::close))
     }
 }

@@ -1,127 +1,57 @@
-use std::future::Future;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use starttls_stream::{Deadlines, Driver, Error, Side, Wakers, blocking};
+use starttls_stream::adapter::{self, Polled, Timer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Sleep, sleep};
 
-/// A transport, the state of the connection over it, and who waits for it: what all streams here are made of.
-#[derive(Debug)]
-pub(crate) struct Stream<IO, P> {
-    pub(crate) io: IO,
-    pub(crate) driver: Driver<P>,
-    pub(crate) wakers: Wakers,
-    pub(crate) deadlines: Deadlines,
-}
+/// What all streams here are made of.
+pub(crate) type Stream<IO, P> = adapter::Stream<IO, P, Tokio>;
 
-impl<IO, P> Stream<IO, P> {
-    pub(crate) fn new(io: IO, driver: Driver<P>) -> Self {
-        Self {
-            io,
-            driver,
-            wakers: Wakers::default(),
-            deadlines: Deadlines::default(),
-        }
-    }
+/// A deadline by tokio's timer.
+pub(crate) type Deadline = adapter::Deadline<Tokio>;
 
-    /// The same transport in another phase.
-    pub(crate) fn try_map<Q, E>(
-        self,
-        f: impl FnOnce(Driver<P>) -> Result<Driver<Q>, E>,
-    ) -> Result<Stream<IO, Q>, E> {
-        Ok(Stream {
-            driver: f(self.driver)?,
-            io: self.io,
-            wakers: self.wakers,
-            deadlines: self.deadlines,
-        })
-    }
+/// tokio's transports and its timer.
+pub(crate) struct Tokio;
 
-    /// When an upgrade that begins now must be done.
-    pub(crate) fn upgrade_until(&self) -> Option<Instant> {
-        self.deadlines
-            .for_upgrade()
-            .map(|limit| Instant::now() + limit)
-    }
+impl Timer for Tokio {
+    type Sleep = Sleep;
 
-    pub(crate) fn close_until(&self) -> Option<Instant> {
-        self.deadlines
-            .for_close()
-            .map(|limit| Instant::now() + limit)
+    fn sleep(limit: Duration) -> Sleep {
+        sleep(limit)
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin, P> Stream<IO, P> {
-    pub(crate) fn poll<T>(
-        &mut self,
-        side: Side,
+impl<IO: AsyncRead + AsyncWrite> Polled<IO> for Tokio {
+    fn poll_read(
+        io: Pin<&mut IO>,
         cx: &mut Context<'_>,
-        step: impl FnOnce(&mut Driver<P>, &mut Bridge<'_, '_, IO>) -> io::Result<T>,
-    ) -> Poll<io::Result<T>> {
-        let Self {
-            io, driver, wakers, ..
-        } = self;
-        wakers.poll(side, cx, |cx| {
-            step(
-                driver,
-                &mut Bridge {
-                    io: Pin::new(io),
-                    cx,
-                },
-            )
-        })
-    }
-
-    /// A driver method as a future. Nothing is lost when it is dropped: the state is in the driver.
-    pub(crate) async fn run<T>(
-        &mut self,
-        until: Option<Instant>,
-        mut step: impl FnMut(&mut Driver<P>, &mut Bridge<'_, '_, IO>) -> io::Result<T>,
-    ) -> Result<T, Error> {
-        let steps = std::future::poll_fn(|cx| self.poll(Side::Read, cx, &mut step));
-        Ok(within(until, steps).await??)
-    }
-}
-
-async fn within<T>(until: Option<Instant>, future: impl Future<Output = T>) -> Result<T, Error> {
-    match until {
-        Some(until) => timeout_at(until, future).await.map_err(|_| Error::Deadline),
-        None => Ok(future.await),
-    }
-}
-
-/// A polled tokio transport as `std::io`: `Pending` is `WouldBlock`.
-pub(crate) struct Bridge<'a, 'b, IO> {
-    io: Pin<&'a mut IO>,
-    cx: &'a mut Context<'b>,
-}
-
-impl<IO: AsyncWrite> Bridge<'_, '_, IO> {
-    pub(crate) fn shutdown(&mut self) -> io::Result<()> {
-        blocking(self.io.as_mut().poll_shutdown(self.cx))
-    }
-}
-
-impl<IO: AsyncRead> Read for Bridge<'_, '_, IO> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
-        blocking(self.io.as_mut().poll_read(self.cx, &mut buf))?;
-        Ok(buf.filled().len())
-    }
-}
-
-impl<IO: AsyncWrite> Write for Bridge<'_, '_, IO> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        blocking(self.io.as_mut().poll_write(self.cx, buf))
+        ready!(io.poll_read(cx, &mut buf))?;
+        Poll::Ready(Ok(buf.filled().len()))
     }
 
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        blocking(self.io.as_mut().poll_write_vectored(self.cx, bufs))
+    fn poll_write(io: Pin<&mut IO>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        io.poll_write(cx, buf)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        blocking(self.io.as_mut().poll_flush(self.cx))
+    fn poll_write_vectored(
+        io: Pin<&mut IO>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        io.poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(io: Pin<&mut IO>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        io.poll_flush(cx)
+    }
+
+    fn poll_close(io: Pin<&mut IO>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        io.poll_shutdown(cx)
     }
 }

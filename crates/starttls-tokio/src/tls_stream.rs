@@ -1,16 +1,17 @@
-use std::future::Future;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustls::Connection;
-use starttls_stream::core::Tls;
-use starttls_stream::{Deadlines, Driver, Error, Side, rustls};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use starttls_stream::adapter::{Bridge, Driver, Side};
+use starttls_stream::starttls_core::{Limits, Tls};
+use starttls_stream::{Deadlines, Error, Waiting, rustls, tls_stream_methods};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::halves::{self, ReadHalf, WriteHalf};
 use crate::plain_stream::PlainStream;
-use crate::stream::{Bridge, Stream};
+use crate::stream::{Deadline, Stream};
 
 /// A connection in its TLS phase.
 ///
@@ -23,60 +24,77 @@ use crate::stream::{Bridge, Stream};
 #[derive(Debug)]
 pub struct TlsStream<IO> {
     inner: Stream<IO, Tls>,
-    /// The deadline of a `shutdown` under way.
-    closing: Option<Pin<Box<Sleep>>>,
 }
 
-impl<IO> TlsStream<IO> {
-    /// Sets how long closing may take.
-    #[must_use]
-    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.inner.deadlines = deadlines;
-        self
-    }
-
-    /// The transport, to look at. Reading from it or writing to it breaks the connection.
-    pub fn get_ref(&self) -> &IO {
-        &self.inner.io
-    }
-
-    /// What was negotiated and who the peer is: version, cipher suite, ALPN, certificates, exporter; `server_name()` of a server's.
-    pub fn connection(&self) -> &Connection {
-        self.inner.driver.phase().connection()
-    }
-
-    /// The channel binding `tls-exporter` (RFC 9266), with TLS 1.3.
-    pub fn tls_exporter(&self) -> Option<[u8; 32]> {
-        self.inner.driver.phase().tls_exporter()
-    }
-}
+tls_stream_methods!(TlsStream<IO>);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Two halves, to be read in one task and written in another: neither waits for the other, and while one is blocked writing the other
     /// still reads. [`ReadHalf::unsplit`] makes them one again.
     pub fn split(self) -> (ReadHalf<Self>, WriteHalf<Self>) {
-        tokio::io::split(self)
+        halves::split(self)
     }
 
     /// TLS from the first byte, where there is nothing to negotiate ("implicit TLS").
     ///
     /// # Errors
     /// As [`PlainStream::start_tls`].
-    pub async fn implicit(io: IO, connection: impl Into<Connection>) -> Result<Self, Error> {
-        let stream = Stream::new(io, Driver::implicit(connection));
-        let until = stream.upgrade_until();
-        Self::handshake(stream, until).await
+    ///
+    /// # Panics
+    /// In a runtime without a timer (built without `enable_time`), unless the [`Deadlines`](crate::Deadlines) are switched off.
+    pub fn implicit(
+        io: IO,
+        connection: impl Into<Connection>,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        Self::implicit_with(io, connection, Limits::default(), Deadlines::default())
+    }
+
+    /// The same with other limits and deadlines.
+    ///
+    /// # Errors
+    /// As [`PlainStream::start_tls`].
+    pub fn implicit_with(
+        io: IO,
+        connection: impl Into<Connection>,
+        limits: Limits,
+        deadlines: Deadlines,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        let mut stream = Stream::new(io, Driver::implicit(connection, limits));
+        stream.deadlines = deadlines;
+        async move {
+            let deadline = stream.upgrade_deadline();
+            Self::handshake(stream, deadline).await
+        }
     }
 
     pub(crate) async fn handshake(
         mut stream: Stream<IO, Tls>,
-        until: Option<Instant>,
+        mut deadline: Deadline,
     ) -> Result<Self, Error> {
-        stream.run(until, |driver, io| driver.handshake(io)).await?;
-        Ok(Self {
-            inner: stream,
-            closing: None,
-        })
+        let waiting = Waiting::Handshake;
+        stream
+            .run(waiting, &mut deadline, |driver, io| driver.handshake(io))
+            .await?;
+        Ok(Self { inner: stream })
+    }
+
+    /// Reads a line of at most `limit` bytes, its end included, and returns it without that (LF or CR LF); `None` after the peer's `close_notify`.
+    /// There is no deadline over it: put a timeout around it. When this future is dropped nothing is lost.
+    ///
+    /// # Errors
+    /// [`TooLong`](crate::starttls_core::Misbehaviour::TooLong) for a longer line, [`Truncated`](crate::starttls_core::Error::Truncated) for one that ends with the
+    /// connection; what there is of it is still there to be read. Otherwise as reading.
+    pub async fn next_line(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+        Ok(poll_fn(|cx| self.poll_next_line(cx, limit)).await?)
+    }
+
+    pub(crate) fn poll_next_line(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<Option<Vec<u8>>>> {
+        self.inner
+            .poll(Side::Read, cx, |driver, io| driver.next_line(io, limit))
     }
 
     /// Sends our `close_notify` and leaves the transport open for writing: the polite half of [`stop_tls`](Self::stop_tls), for those who have yet to
@@ -87,8 +105,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// # Errors
     /// Why it cannot be sent; [`Error::Deadline`].
     pub async fn send_close_notify(&mut self) -> Result<(), Error> {
-        let until = self.inner.close_until();
-        self.inner.run(until, |driver, io| driver.close(io)).await
+        let mut deadline = self.inner.close_deadline();
+        self.inner
+            .run(Waiting::Close, &mut deadline, |driver, io| driver.close(io))
+            .await
+    }
+
+    /// Sends our `close_notify` and ends the transport's writing, within the deadline for closing. It does not wait for the peer. When this future is dropped
+    /// and another is made, that has a time of its own.
+    ///
+    /// # Errors
+    /// Why it cannot be sent; [`Error::Deadline`].
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        let mut deadline = self.inner.close_deadline();
+        let close = self.inner.run(Waiting::Close, &mut deadline, |driver, io| {
+            driver.shutdown(io, Bridge::close)
+        });
+        Ok(close.await?)
     }
 
     /// Back to plaintext: sends `close_notify`, waits for the peer's, and gives the stream that begins with the byte behind it.
@@ -96,11 +129,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// When this future is dropped the connection is closed.
     ///
     /// # Errors
-    /// [`NotClosed`](starttls_stream::core::Misuse::NotClosed) if the peer sends data instead: read to the end first. [`Error::Deadline`] if it does
+    /// [`NotClosed`](crate::starttls_core::Misuse::NotClosed) if the peer sends data instead: read to the end first. [`Error::Deadline`] if it does
     /// not answer. The connection is closed then.
     pub async fn stop_tls(mut self) -> Result<PlainStream<IO>, Error> {
-        let until = self.inner.close_until();
-        self.inner.run(until, |driver, io| driver.stop(io)).await?;
+        let mut deadline = self.inner.close_deadline();
+        self.inner
+            .run(Waiting::Close, &mut deadline, |driver, io| driver.stop(io))
+            .await?;
         Ok(PlainStream {
             inner: self.inner.try_map(Driver::into_plain)?,
         })
@@ -166,19 +201,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<IO> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { inner, closing } = self.get_mut();
-        let closed = inner.poll(Side::Write, cx, |driver, io| {
-            driver.shutdown(io, Bridge::shutdown)
-        });
-        if closed.is_ready() {
-            *closing = None;
-            return closed;
-        }
-        let Some(until) = inner.close_until() else {
-            return Poll::Pending;
-        };
-        let deadline = closing.get_or_insert_with(|| Box::pin(sleep_until(until)));
-        ready!(deadline.as_mut().poll(cx));
-        Poll::Ready(Err(Error::Deadline.into()))
+        self.get_mut()
+            .inner
+            .poll_close(cx, |driver, io| driver.shutdown(io, Bridge::close))
     }
 }

@@ -2,12 +2,11 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustls::Connection;
-use starttls_stream::core::Negotiator;
-use starttls_stream::{Error, InPlace, rustls};
+use starttls_stream::adapter::InPlace;
+use starttls_stream::upgradeable_stream_methods;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{PlainStream, TlsStream};
+use crate::{Opportunistic, PlainStream, TlsStream};
 
 /// A stream that is upgraded in place, for code that has it behind `&mut self`.
 ///
@@ -20,88 +19,21 @@ pub struct UpgradeableStream<IO> {
 
 type State<IO> = InPlace<PlainStream<IO>, TlsStream<IO>>;
 
-impl<IO> From<PlainStream<IO>> for UpgradeableStream<IO> {
-    fn from(plain: PlainStream<IO>) -> Self {
-        Self {
-            state: State::new(plain),
-        }
-    }
-}
-
-impl<IO> From<TlsStream<IO>> for UpgradeableStream<IO> {
-    fn from(tls: TlsStream<IO>) -> Self {
-        Self {
-            state: State::tls(tls),
-        }
-    }
-}
-
-impl<IO> UpgradeableStream<IO> {
-    /// A connection in its plaintext phase.
-    pub fn new(io: IO) -> Self {
-        PlainStream::new(io).into()
-    }
-
-    /// The TLS stream, if it is one now: what was negotiated, who the peer is.
-    pub fn tls(&self) -> Option<&TlsStream<IO>> {
-        match &self.state {
-            State::Tls(tls) => Some(tls),
-            _ => None,
-        }
-    }
-
-    /// The plaintext stream, if it is one now.
-    pub fn plain(&self) -> Option<&PlainStream<IO>> {
-        match &self.state {
-            State::Plain(plain) => Some(plain),
-            _ => None,
-        }
-    }
-
-    /// The transport, to look at; `None` after a failed upgrade.
-    pub fn get_ref(&self) -> Option<&IO> {
-        match &self.state {
-            State::Plain(plain) => Some(plain.get_ref()),
-            State::Tls(tls) => Some(tls.get_ref()),
-            State::Ended(_) => None,
-        }
-    }
-}
+upgradeable_stream_methods!(
+    UpgradeableStream<IO>, over (AsyncRead + AsyncWrite + Unpin), (async) (.await)
+);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> UpgradeableStream<IO> {
-    /// As [`PlainStream::start_tls`]. When this future is dropped, the connection is closed and every use of the stream an error.
+    /// As [`PlainStream::shutdown`] or [`TlsStream::shutdown`].
     ///
     /// # Errors
-    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is TLS already.
-    pub async fn start_tls(&mut self, connection: impl Into<Connection>) -> Result<(), Error> {
-        let result = self.state.take_plain()?.start_tls(connection).await;
-        self.state.settle_tls(result)
-    }
-
-    /// As [`PlainStream::upgrade`]. When this future is dropped, the connection is closed and every use of the stream an error.
-    ///
-    /// # Errors
-    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is TLS already.
-    pub async fn upgrade<N: Negotiator>(
-        &mut self,
-        negotiator: N,
-        connection: N::Tls,
-    ) -> Result<(), Error> {
-        let result = self
-            .state
-            .take_plain()?
-            .upgrade(negotiator, connection)
-            .await;
-        self.state.settle_tls(result)
-    }
-
-    /// As [`TlsStream::stop_tls`]. When this future is dropped, the connection is closed and every use of the stream an error.
-    ///
-    /// # Errors
-    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is plaintext already.
-    pub async fn stop_tls(&mut self) -> Result<(), Error> {
-        let result = self.state.take_tls()?.stop_tls().await;
-        self.state.settle_plain(result)
+    /// As there.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        match &mut self.state {
+            State::Plain(plain) => plain.shutdown().await,
+            State::Tls(tls) => tls.shutdown().await,
+            State::Ended(error) => Err(error.clone().into()),
+        }
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::io::{ReadHalf as FuturesReader, WriteHalf as FuturesWriter};
 use starttls_core::Negotiator;
 use starttls_core::rustls::{Connection, ServerConfig};
+use starttls_futures::{ReadHalf as FuturesReader, WriteHalf as FuturesWriter};
 use starttls_stream::{Deadlines, Error};
-use tokio::io::{ReadHalf as TokioReader, WriteHalf as TokioWriter};
+use starttls_tokio::{ReadHalf as TokioReader, WriteHalf as TokioWriter};
 use tokio_util::compat::{Compat as Compatible, TokioAsyncReadCompatExt};
 
 use super::{End, InPlace, Lines, Plain, PolledRead, PolledWrite, Runtime, Split, Tls, exchange};
@@ -19,7 +19,7 @@ static TOKIO: LazyLock<tokio::runtime::Runtime> =
 
 asynchronous!(
     Tokio, starttls_tokio, tokio over End = |end| end, run |future| TOKIO.block_on(future),
-    halves TokioReader TokioWriter |reader: TokioReader<_>, writer| reader.unsplit(writer),
+    halves TokioReader TokioWriter |reader: TokioReader<_>, writer| reader.reunite(writer).unwrap(),
     lines tokio::io::AsyncBufReadExt
 );
 

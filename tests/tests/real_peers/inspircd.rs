@@ -33,5 +33,5 @@ async fn irc_without_tls_is_silence() {
     // It answers 421 to unknown commands, but not before registration.
     let soon = Deadlines::default().upgrade(Duration::from_secs(2));
     let outcome = plain.with_deadlines(soon).negotiate(irc::Client::new());
-    assert!(matches!(outcome.await, Err(Error::Deadline)));
+    assert!(matches!(outcome.await, Err(Error::Deadline { .. })));
 }

@@ -3,7 +3,7 @@
 use starttls_core::rustls::{CertificateError, ClientConnection, Error as TlsError};
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::{proxy, smtp};
-use starttls_tokio::core::Error as CoreError;
+use starttls_tokio::starttls_core::Error as CoreError;
 use starttls_tokio::{Error, TlsStream};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

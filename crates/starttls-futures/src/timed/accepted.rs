@@ -3,13 +3,13 @@ use std::sync::Arc;
 use futures_io::{AsyncRead, AsyncWrite};
 use rustls::ServerConfig;
 use rustls::server::ClientHello;
-use starttls_stream::core::{Accepting, Incoming};
-use starttls_stream::{Error, rustls};
+use starttls_stream::adapter::Timer;
+use starttls_stream::starttls_core::{Accepting, Error as CoreError, Incoming, Misuse};
+use starttls_stream::{Error, Waiting, rustls};
 
-use super::stream::Stream;
+use super::plain_stream::PlainStream;
+use super::stream::{Deadline, Stream};
 use super::tls_stream::TlsStream;
-use crate::Timer;
-use crate::timer::Deadline;
 
 /// A server's connection whose client has said hello and waits for an answer.
 ///
@@ -39,8 +39,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> Accepted<IO, T> {
         mut stream: Stream<IO, Accepting, T>,
         mut deadline: Deadline<T>,
     ) -> Result<Self, Error> {
+        let waiting = Waiting::Handshake;
         stream
-            .run(&mut deadline, |driver, io| driver.hello(io))
+            .run(waiting, &mut deadline, |driver, io| driver.hello(io))
             .await?;
         Ok(Self { stream, deadline })
     }
@@ -58,44 +59,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> Accepted<IO, T> {
     /// # Errors
     /// As [`PlainStream::start_tls`](crate::PlainStream::start_tls).
     pub async fn start_tls(mut self, config: Arc<ServerConfig>) -> Result<TlsStream<IO, T>, Error> {
-        let Stream {
-            io,
-            driver,
-            wakers,
-            deadlines,
-            timer,
-        } = self.stream;
-        match driver.start_tls(config) {
-            Ok(driver) => {
-                TlsStream::handshake(
-                    Stream {
-                        io,
-                        driver,
-                        wakers,
-                        deadlines,
-                        timer,
-                    },
-                    self.deadline,
-                )
-                .await
-            }
-            Err(driver) => {
-                let mut refused = Stream {
-                    io,
-                    driver: *driver,
-                    wakers,
-                    deadlines,
-                    timer,
-                };
+        match self.stream.configure(config) {
+            Ok(stream) => TlsStream::handshake(stream, self.deadline).await,
+            Err(mut refused) => {
+                let waiting = Waiting::Handshake;
                 // Sends the alert; the error is what it ends with.
                 refused
-                    .run(&mut self.deadline, |driver, io| driver.hello(io))
+                    .run(waiting, &mut self.deadline, |driver, io| driver.hello(io))
                     .await?;
-                Err(
-                    starttls_stream::core::Error::from(starttls_stream::core::Misuse::Finished)
-                        .into(),
-                )
+                Err(CoreError::from(Misuse::Finished).into())
             }
         }
     }
+}
+
+/// What came where a `ClientHello` was due.
+#[derive(Debug)]
+#[must_use = "the client waits"]
+pub enum Arrival<IO, T: Timer> {
+    /// A `ClientHello`.
+    Hello(Accepted<IO, T>),
+    /// Something that is not TLS, unread: to be answered in plaintext, say by an error of the protocol that it is. TLS cannot begin before it is read.
+    Plaintext(PlainStream<IO, T>),
 }

@@ -1,18 +1,18 @@
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
-use futures_util::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use rustls::Connection;
-use starttls_stream::core::{Boundary, Limits, Negotiator, Plain};
-use starttls_stream::{Deadlines, Driver, Error, Negotiation, Side, rustls};
+use starttls_stream::adapter::{Bridge, Negotiation, Side, Timer};
+use starttls_stream::starttls_core::{Boundary, Error as CoreError, Negotiator, Plain};
+use starttls_stream::{Error, Waiting, plain_stream_methods, rustls};
 
-use super::accepted::Accepted;
-use super::stream::{Bridge, Stream};
+use super::accepted::{Accepted, Arrival};
+use super::halves::{self, ReadHalf, WriteHalf};
+use super::stream::{Deadline, Stream};
 use super::tls_stream::TlsStream;
-use crate::Timer;
-use crate::timer::Deadline;
 
 /// A connection in its plaintext phase, to be upgraded.
 ///
@@ -38,74 +38,18 @@ use crate::timer::Deadline;
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
+#[doc(alias = "TlsConnector")]
+#[doc(alias = "TlsAcceptor")]
 pub struct PlainStream<IO, T: Timer> {
     pub(crate) inner: Stream<IO, Plain, T>,
 }
 
-/// What [`PlainStream::into_parts`] gives back.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Parts<IO> {
-    /// The transport.
-    pub io: IO,
-    /// Bytes read from it that nobody has read from the stream.
-    pub unread: Vec<u8>,
-    /// Bytes written to the stream that were not written to it.
-    pub unsent: Vec<u8>,
-}
-
-impl<IO, T: Timer> PlainStream<IO, T> {
-    /// A connection on which nothing was read yet.
-    pub fn new(io: IO) -> Self {
-        Self::with_limits(io, Limits::default())
-    }
-
-    /// The same with other limits, such as how much is read ahead (64 KiB by default).
-    pub fn with_limits(io: IO, limits: Limits) -> Self {
-        Self {
-            inner: Stream::new(io, Driver::plain(limits)),
-        }
-    }
-
-    /// A connection from which somebody else has already read `prefix`.
-    pub fn with_prefix(io: IO, prefix: &[u8]) -> Self {
-        Self {
-            inner: Stream::new(io, Driver::with_prefix(prefix)),
-        }
-    }
-
-    /// Sets how long upgrading and closing may take, for this and for the TLS stream that it becomes.
-    #[must_use]
-    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
-        self.inner.deadlines = deadlines;
-        self
-    }
-
-    /// The transport, to look at. Reading from it or writing to it breaks the order of bytes.
-    pub fn get_ref(&self) -> &IO {
-        &self.inner.io
-    }
-
-    /// What was received and nobody has read yet.
-    pub fn buffered(&self) -> &[u8] {
-        self.inner.driver.buffered()
-    }
-
-    /// The transport, with the bytes that are neither in it nor with anybody.
-    pub fn into_parts(self) -> Parts<IO> {
-        let (unread, unsent) = self.inner.driver.into_parts();
-        Parts {
-            io: self.inner.io,
-            unread,
-            unsent,
-        }
-    }
-}
+plain_stream_methods!(PlainStream<IO, T: Timer>);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> PlainStream<IO, T> {
     /// Two halves, to be read in one task and written in another; to be made one again with [`ReadHalf::reunite`] before the upgrade.
     pub fn split(self) -> (ReadHalf<Self>, WriteHalf<Self>) {
-        AsyncReadExt::split(self)
+        halves::split(self)
     }
 
     /// Switches to TLS and completes the handshake. `connection` is a `rustls::ClientConnection` or a `rustls::ServerConnection`. What was
@@ -114,13 +58,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> PlainStream<IO, T> {
     /// When this future is dropped the connection is closed: there is no half-upgraded stream.
     ///
     /// # Errors
-    /// [`UnreadPlaintext`](starttls_stream::core::Error::UnreadPlaintext) if anything was received that nobody has read; why the handshake failed;
+    /// [`UnreadPlaintext`](CoreError::UnreadPlaintext) if anything was received that nobody has read; why the handshake failed;
     /// [`Error::Deadline`]. The connection is closed then.
-    pub async fn start_tls(
+    #[doc(alias = "STLS")]
+    #[doc(alias = "AUTH TLS")]
+    pub fn start_tls(
         self,
         connection: impl Into<Connection>,
-    ) -> Result<TlsStream<IO, T>, Error> {
-        self.at(Boundary::Exact).start_tls(connection).await
+    ) -> impl Future<Output = Result<TlsStream<IO, T>, Error>> {
+        // Large, and needed late: in the future itself it would be there several times.
+        let connection = Box::new(connection.into());
+        async move { self.at(Boundary::Exact).handshake(connection).await }
     }
 
     /// Switches to TLS and takes what was received and not read as its beginning: only where the protocol has no go-ahead, so that the
@@ -128,22 +76,33 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> PlainStream<IO, T> {
     ///
     /// # Errors
     /// As [`start_tls`](Self::start_tls), but for the first.
-    pub async fn start_tls_with_unread(
+    pub fn start_tls_with_unread(
         self,
         connection: impl Into<Connection>,
-    ) -> Result<TlsStream<IO, T>, Error> {
-        self.at(Boundary::Pipelined).start_tls(connection).await
+    ) -> impl Future<Output = Result<TlsStream<IO, T>, Error>> {
+        let connection = Box::new(connection.into());
+        async move { self.at(Boundary::Pipelined).handshake(connection).await }
     }
 
     /// Switches to TLS as a server and waits for the `ClientHello`, by which the configuration can be chosen.
     ///
     /// # Errors
     /// As [`start_tls`](Self::start_tls).
+    #[doc(alias = "LazyConfigAcceptor")]
     pub async fn accept(self) -> Result<Accepted<IO, T>, Error> {
         self.at(Boundary::Exact).accept().await
     }
 
-    /// Has the plaintext dialogue of a protocol. Lend the negotiator (`&mut negotiator`) to look at what it has learnt; it is gone
+    /// As [`accept`](Self::accept) for a server that answers in plaintext what is not TLS: it gives the stream back with that unread.
+    ///
+    /// # Errors
+    /// As [`start_tls`](Self::start_tls), but for the peer sending something that does not begin as TLS does.
+    #[doc(alias = "take_io")]
+    pub async fn accept_or_plaintext(self) -> Result<Arrival<IO, T>, Error> {
+        self.at(Boundary::Exact).accept_or_plaintext().await
+    }
+
+    /// Runs the plaintext dialogue of a protocol. Lend the negotiator (`&mut negotiator`) to look at what it has learnt; it is gone
     /// otherwise.
     ///
     /// When this future is dropped the connection is closed.
@@ -157,21 +116,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> PlainStream<IO, T> {
         }
     }
 
-    /// Has the plaintext dialogue of a protocol, then the handshake, under one deadline.
+    /// Runs the plaintext dialogue of a protocol, then the handshake, under one deadline.
     ///
     /// When this future is dropped the connection is closed: there is no half-upgraded stream.
     ///
     /// # Errors
     /// As [`negotiate`](Self::negotiate) and [`start_tls`](Self::start_tls).
-    pub async fn upgrade<N: Negotiator>(
+    pub fn upgrade<N: Negotiator>(
         self,
         negotiator: N,
         connection: N::Tls,
-    ) -> Result<TlsStream<IO, T>, Error> {
-        self.negotiate(negotiator)
-            .await?
-            .start_tls(connection)
-            .await
+    ) -> impl Future<Output = Result<TlsStream<IO, T>, Error>> {
+        let connection = Box::new(connection);
+        async move {
+            let negotiated = self.negotiate(negotiator).await?;
+            negotiated.start_tls(*connection).await
+        }
     }
 
     /// As [`upgrade`](Self::upgrade) for callers who go on in plaintext where the peer declines, knowing that anybody on the path can make it look so.
@@ -179,32 +139,68 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> PlainStream<IO, T> {
     ///
     /// # Errors
     /// As [`upgrade`](Self::upgrade), but for the peer not offering TLS or refusing it.
-    pub async fn upgrade_opportunistically<N: Negotiator>(
+    pub fn upgrade_opportunistically<N: Negotiator>(
         self,
         negotiator: N,
         connection: N::Tls,
-    ) -> Result<Opportunistic<IO, T>, Error> {
-        match self.negotiate_or_keep(negotiator).await? {
-            Ok(negotiated) => negotiated
-                .start_tls(connection)
-                .await
-                .map(Opportunistic::Tls),
-            Err((plain, reason)) if reason.is_declined() => {
-                Ok(Opportunistic::Declined { plain, reason })
+    ) -> impl Future<Output = Result<Opportunistic<IO, T>, Error>> {
+        let connection = Box::new(connection);
+        async move {
+            match self.negotiate_or_keep(negotiator).await? {
+                Ok(negotiated) => negotiated
+                    .start_tls(*connection)
+                    .await
+                    .map(Opportunistic::Tls),
+                Err((plain, reason)) if reason.is_declined() => {
+                    Ok(Opportunistic::Declined { plain, reason })
+                }
+                Err((_, reason)) => Err(reason.into()),
             }
-            Err((_, reason)) => Err(reason.into()),
         }
+    }
+
+    /// Reads a line of at most `limit` bytes, its end included, and returns it without that (LF or CR LF); `None` at the end of the connection.
+    /// There is no deadline over it: put a timeout around it. When this future is dropped nothing is lost.
+    ///
+    /// # Errors
+    /// [`TooLong`](crate::starttls_core::Misbehaviour::TooLong) for a longer line, [`Truncated`](CoreError::Truncated) for one that ends with the connection;
+    /// what there is of it is still there to be read. Otherwise as reading.
+    pub async fn next_line(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+        Ok(poll_fn(|cx| self.poll_next_line(cx, limit)).await?)
+    }
+
+    pub(crate) fn poll_next_line(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<Option<Vec<u8>>>> {
+        self.inner
+            .poll(Side::Read, cx, |driver, io| driver.next_line(io, limit))
+    }
+
+    /// Sends what was written and ends the transport's writing, within the deadline for closing. When this future is dropped and another is made,
+    /// that has a time of its own.
+    ///
+    /// # Errors
+    /// Those of the transport; [`Error::Deadline`].
+    pub async fn close(&mut self) -> io::Result<()> {
+        let mut deadline = self.inner.close_deadline();
+        let close = self.inner.run(Waiting::Close, &mut deadline, |driver, io| {
+            driver.shutdown(io, Bridge::close)
+        });
+        Ok(close.await?)
     }
 
     async fn negotiate_or_keep<N: Negotiator>(
         mut self,
         negotiator: N,
-    ) -> Result<Result<Negotiated<IO, T>, (Self, starttls_stream::core::Error)>, Error> {
+    ) -> Result<Result<Negotiated<IO, T>, (Self, CoreError)>, Error> {
         let mut deadline = self.inner.upgrade_deadline();
         let mut negotiation = Negotiation::new(negotiator);
+        let waiting = Waiting::Negotiation;
         let outcome = self
             .inner
-            .run(&mut deadline, |driver, io| {
+            .run(waiting, &mut deadline, |driver, io| {
                 driver.negotiate(io, &mut negotiation)
             })
             .await;
@@ -219,7 +215,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> PlainStream<IO, T> {
         }
     }
 
-    fn at(self, boundary: Boundary) -> Negotiated<IO, T> {
+    pub(crate) fn at(self, boundary: Boundary) -> Negotiated<IO, T> {
         Negotiated {
             boundary,
             deadline: self.inner.upgrade_deadline(),
@@ -234,6 +230,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> PlainStream<IO, T> {
 pub struct Negotiated<IO, T: Timer> {
     plain: PlainStream<IO, T>,
     boundary: Boundary,
+    /// What is left of it is for the handshake.
     deadline: Deadline<T>,
 }
 
@@ -249,16 +246,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> Negotiated<IO, T> {
     ///
     /// # Errors
     /// As [`PlainStream::start_tls`].
-    pub async fn start_tls(
+    pub fn start_tls(
         self,
         connection: impl Into<Connection>,
-    ) -> Result<TlsStream<IO, T>, Error> {
+    ) -> impl Future<Output = Result<TlsStream<IO, T>, Error>> {
+        self.handshake(Box::new(connection.into()))
+    }
+
+    fn handshake(
+        self,
+        connection: Box<Connection>,
+    ) -> impl Future<Output = Result<TlsStream<IO, T>, Error>> {
         let boundary = self.boundary;
         let stream = self
             .plain
             .inner
-            .try_map(|driver| driver.start_tls(boundary, connection))?;
-        TlsStream::handshake(stream, self.deadline).await
+            .try_map(|driver| driver.start_tls(boundary, *connection));
+        let deadline = self.deadline;
+        async move { TlsStream::handshake(stream?, deadline).await }
     }
 
     /// Waits for the `ClientHello`, within what is left of the deadline.
@@ -270,15 +275,46 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> Negotiated<IO, T> {
         let stream = self.plain.inner.try_map(|driver| driver.accept(boundary))?;
         Accepted::hello(stream, self.deadline).await
     }
+
+    /// Waits for the `ClientHello` or something else, as [`PlainStream::accept_or_plaintext`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn accept_or_plaintext(mut self) -> Result<Arrival<IO, T>, Error> {
+        let (boundary, waiting) = (self.boundary, Waiting::Handshake);
+        let stream = &mut self.plain.inner;
+        let begins_as_tls = stream
+            .run(waiting, &mut self.deadline, |driver, io| {
+                driver.begins_as_tls(io, boundary)
+            })
+            .await?;
+        if !begins_as_tls {
+            return Ok(Arrival::Plaintext(self.plain));
+        }
+        // What was seen has come where TLS was due.
+        self.boundary = Boundary::Pipelined;
+        self.accept().await.map(Arrival::Hello)
+    }
+
+    /// The transport, for another TLS library to go on with. What was left to be said is sent first, within what is left of the deadline.
+    ///
+    /// # Errors
+    /// [`UnreadPlaintext`](CoreError::UnreadPlaintext) if anything was received that nobody has read: it would be lost, or be taken for a part of TLS. Where the
+    /// protocol has no go-ahead that is the peer's `ClientHello`; then take the parts of [`into_plain`](Self::into_plain).
+    pub async fn into_transport(mut self) -> Result<IO, Error> {
+        let stream = &mut self.plain.inner;
+        stream
+            .run(Waiting::Handshake, &mut self.deadline, |driver, io| {
+                driver.leave(io)
+            })
+            .await?;
+        Ok(self.plain.inner.io)
+    }
 }
 
 /// What came of an upgrade that the peer was free to decline.
 #[derive(Debug)]
 #[must_use = "there may be no TLS"]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once a connection and taken apart at once"
-)]
 pub enum Opportunistic<IO, T: Timer> {
     /// TLS is up.
     Tls(TlsStream<IO, T>),
@@ -287,7 +323,7 @@ pub enum Opportunistic<IO, T: Timer> {
         /// The connection, after the refusal.
         plain: PlainStream<IO, T>,
         /// What the peer said.
-        reason: starttls_stream::core::Error,
+        reason: CoreError,
     },
 }
 
@@ -333,8 +369,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> AsyncWrite for PlainStream<IO
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().inner.poll(Side::Write, cx, |driver, io| {
-            driver.shutdown(io, Bridge::close)
-        })
+        self.get_mut()
+            .inner
+            .poll_close(cx, |driver, io| driver.shutdown(io, Bridge::close))
     }
 }

@@ -3,12 +3,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
-use rustls::Connection;
-use starttls_stream::core::Negotiator;
-use starttls_stream::{Error, InPlace, rustls};
+use starttls_stream::adapter::{InPlace, Timer};
+use starttls_stream::upgradeable_stream_methods;
 
-use super::{PlainStream, TlsStream};
-use crate::Timer;
+use super::{Opportunistic, PlainStream, TlsStream};
 
 /// A stream that is upgraded in place, for code that has it behind `&mut self`.
 ///
@@ -21,88 +19,21 @@ pub struct UpgradeableStream<IO, T: Timer> {
 
 type State<IO, T> = InPlace<PlainStream<IO, T>, TlsStream<IO, T>>;
 
-impl<IO, T: Timer> From<PlainStream<IO, T>> for UpgradeableStream<IO, T> {
-    fn from(plain: PlainStream<IO, T>) -> Self {
-        Self {
-            state: State::new(plain),
-        }
-    }
-}
-
-impl<IO, T: Timer> From<TlsStream<IO, T>> for UpgradeableStream<IO, T> {
-    fn from(tls: TlsStream<IO, T>) -> Self {
-        Self {
-            state: State::tls(tls),
-        }
-    }
-}
-
-impl<IO, T: Timer> UpgradeableStream<IO, T> {
-    /// A connection in its plaintext phase.
-    pub fn new(io: IO) -> Self {
-        PlainStream::new(io).into()
-    }
-
-    /// The TLS stream, if it is one now: what was negotiated, who the peer is.
-    pub fn tls(&self) -> Option<&TlsStream<IO, T>> {
-        match &self.state {
-            State::Tls(tls) => Some(tls),
-            _ => None,
-        }
-    }
-
-    /// The plaintext stream, if it is one now.
-    pub fn plain(&self) -> Option<&PlainStream<IO, T>> {
-        match &self.state {
-            State::Plain(plain) => Some(plain),
-            _ => None,
-        }
-    }
-
-    /// The transport, to look at; `None` after a failed upgrade.
-    pub fn get_ref(&self) -> Option<&IO> {
-        match &self.state {
-            State::Plain(plain) => Some(plain.get_ref()),
-            State::Tls(tls) => Some(tls.get_ref()),
-            State::Ended(_) => None,
-        }
-    }
-}
+upgradeable_stream_methods!(
+    UpgradeableStream<IO, T: Timer>, over (AsyncRead + AsyncWrite + Unpin), (async) (.await)
+);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> UpgradeableStream<IO, T> {
-    /// As [`PlainStream::start_tls`]. When this future is dropped, the connection is closed and every use of the stream an error.
+    /// As [`PlainStream::close`] or [`TlsStream::close`].
     ///
     /// # Errors
-    /// As [`PlainStream::start_tls`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is TLS already.
-    pub async fn start_tls(&mut self, connection: impl Into<Connection>) -> Result<(), Error> {
-        let result = self.state.take_plain()?.start_tls(connection).await;
-        self.state.settle_tls(result)
-    }
-
-    /// As [`PlainStream::upgrade`]. When this future is dropped, the connection is closed and every use of the stream an error.
-    ///
-    /// # Errors
-    /// As [`PlainStream::upgrade`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is TLS already.
-    pub async fn upgrade<N: Negotiator>(
-        &mut self,
-        negotiator: N,
-        connection: N::Tls,
-    ) -> Result<(), Error> {
-        let result = self
-            .state
-            .take_plain()?
-            .upgrade(negotiator, connection)
-            .await;
-        self.state.settle_tls(result)
-    }
-
-    /// As [`TlsStream::stop_tls`]. When this future is dropped, the connection is closed and every use of the stream an error.
-    ///
-    /// # Errors
-    /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`](starttls_stream::core::Misuse::Finished) if it is plaintext already.
-    pub async fn stop_tls(&mut self) -> Result<(), Error> {
-        let result = self.state.take_tls()?.stop_tls().await;
-        self.state.settle_plain(result)
+    /// As there.
+    pub async fn close(&mut self) -> io::Result<()> {
+        match &mut self.state {
+            State::Plain(plain) => plain.close().await,
+            State::Tls(tls) => tls.close().await,
+            State::Ended(error) => Err(error.clone().into()),
+        }
     }
 }
 

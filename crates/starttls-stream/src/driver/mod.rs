@@ -8,6 +8,8 @@ use crate::Error;
 mod plain;
 pub use plain::Negotiation;
 
+mod line;
+
 mod tls;
 
 /// Moves the bytes of one connection between a stream and a [`Phase`]: the logic of reading, writing, flushing, closing and upgrading, once
@@ -30,8 +32,21 @@ pub struct Driver<P> {
 struct Link {
     /// Something was written since it was flushed.
     unflushed: bool,
+    /// The peer has sent something.
+    heard: bool,
+    /// What arrives now has come after the boundary.
+    at_boundary: bool,
+    /// Decrypted data that was taken out of the phase in search of the end of a line.
+    taken_out: Vec<u8>,
     read_failed: Option<Arc<io::Error>>,
     write_failed: Option<Arc<io::Error>>,
+}
+
+impl<P> Driver<P> {
+    /// The peer has sent something on this connection.
+    pub fn has_heard(&self) -> bool {
+        self.link.heard
+    }
 }
 
 impl<P: Phase> Driver<P> {
@@ -90,7 +105,10 @@ impl<P: Phase> Driver<P> {
         }
         match retry(|| io.read(buffer)) {
             Ok(0) => self.phase.handle_eof(),
-            Ok(n) => self.phase.received(n),
+            Ok(n) => {
+                self.link.heard = true;
+                self.phase.received(n);
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.phase.received(0);
                 return Err(error);

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use rustls::{Connection, ServerConfig};
 use starttls_core::{
-    Accepting, Boundary, Incoming, Limits, Negotiator, Plain, Progress, Tls, rustls,
+    Accepting, Boundary, Error as CoreError, Incoming, Limits, Negotiator, Plain, Progress, Stage,
+    Tls, UntrustedText, rustls,
 };
 
 use super::{Driver, Link, again, protocol, unless_gone, would_block};
@@ -19,10 +20,13 @@ impl Driver<Plain> {
     }
 
     /// The plaintext phase after somebody else has read `prefix`.
-    pub fn with_prefix(prefix: &[u8]) -> Self {
+    pub fn with_prefix(prefix: &[u8], limits: Limits) -> Self {
         Self {
-            phase: Plain::with_prefix(prefix),
-            link: Link::default(),
+            phase: Plain::with_prefix_and_limits(prefix, limits),
+            link: Link {
+                heard: !prefix.is_empty(),
+                ..Link::default()
+            },
         }
     }
 
@@ -113,6 +117,49 @@ impl Driver<Plain> {
                 Ok(Progress::NeedInput) => self.exchange(io)?,
                 Err(error) => negotiation.failed = Some(error),
             }
+        }
+    }
+
+    /// Where TLS is due, waits for the first byte: whether TLS can begin with it.
+    ///
+    /// # Errors
+    /// [`UnreadPlaintext`](starttls_core::Error::UnreadPlaintext) if something had come before the boundary, for [`Boundary::Exact`];
+    /// [`Truncated`](starttls_core::Error::Truncated) if nothing comes; those of the stream.
+    pub fn begins_as_tls(
+        &mut self,
+        io: &mut (impl Read + Write),
+        boundary: Boundary,
+    ) -> io::Result<bool> {
+        /// A handshake record, as a ClientHello is.
+        const HANDSHAKE: u8 = 0x16;
+        if boundary == Boundary::Exact && !self.link.at_boundary {
+            self.refuse_unread()?;
+            self.link.at_boundary = true;
+        }
+        self.fill_buf(io)?;
+        self.link.at_boundary = false;
+        match self.phase.peek() {
+            [first, ..] => Ok(*first == HANDSHAKE),
+            [] => Err(protocol(&CoreError::Truncated(Stage::Handshake))),
+        }
+    }
+
+    /// Sends what is left, for whoever goes on without this.
+    ///
+    /// # Errors
+    /// [`UnreadPlaintext`](starttls_core::Error::UnreadPlaintext); those of the stream.
+    pub fn leave(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        self.refuse_unread()?;
+        self.try_flush(io)
+    }
+
+    fn refuse_unread(&self) -> io::Result<()> {
+        match self.phase.peek() {
+            [] => Ok(()),
+            unread => Err(protocol(&CoreError::UnreadPlaintext {
+                count: unread.len(),
+                sample: UntrustedText::new(unread),
+            })),
         }
     }
 

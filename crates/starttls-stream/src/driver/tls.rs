@@ -1,14 +1,17 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
-use starttls_core::{Error, Incoming, Misuse, Phase, Plain, Stage, Tls};
+use starttls_core::{Error, Incoming, Limits, Misuse, Phase, Plain, Stage, Tls, TlsParts};
 
 use super::{Driver, Link, protocol, unless_gone, would_block};
 
 impl Driver<Tls> {
     /// TLS from the first byte, where there is nothing to negotiate.
-    pub fn implicit(connection: impl Into<starttls_core::rustls::Connection>) -> Self {
+    pub fn implicit(
+        connection: impl Into<starttls_core::rustls::Connection>,
+        limits: Limits,
+    ) -> Self {
         Self {
-            phase: Tls::new_implicit(connection),
+            phase: Tls::implicit_with_limits(connection, limits),
             link: Link::default(),
         }
     }
@@ -34,6 +37,11 @@ impl Driver<Tls> {
     /// # Errors
     /// [`ErrorKind::UnexpectedEof`] where the connection ended without it, the one that ended TLS, and those of the stream.
     pub fn read(&mut self, io: &mut (impl Read + Write), buf: &mut [u8]) -> io::Result<usize> {
+        if !self.link.taken_out.is_empty() {
+            let n = self.link.taken_out.as_slice().read(buf)?;
+            self.consume(n);
+            return Ok(n);
+        }
         loop {
             match self.phase.read(buf) {
                 Ok(Incoming::Data(n)) => {
@@ -56,6 +64,14 @@ impl Driver<Tls> {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn fill_buf(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        if !self.link.taken_out.is_empty() {
+            return Ok(());
+        }
+        self.fill_phase(io)
+    }
+
+    /// The same of what the state machine has.
+    pub(super) fn fill_phase(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
         loop {
             match self.phase.peek().map(|incoming| incoming.map(drop)) {
                 Ok(Incoming::Data(())) => {
@@ -75,6 +91,9 @@ impl Driver<Tls> {
 
     /// Decrypted data, as much as there is in one piece.
     pub fn buffered(&mut self) -> &[u8] {
+        if !self.link.taken_out.is_empty() {
+            return &self.link.taken_out;
+        }
         match self.phase.peek() {
             Ok(Incoming::Data(data)) => data,
             _ => &[],
@@ -83,7 +102,32 @@ impl Driver<Tls> {
 
     /// The first `n` bytes of [`buffered`](Self::buffered) are dealt with.
     pub fn consume(&mut self, n: usize) {
-        self.phase.consume(n);
+        let taken_out = &mut self.link.taken_out;
+        if taken_out.is_empty() {
+            self.phase.consume(n);
+        } else {
+            taken_out.drain(..n.min(taken_out.len()));
+        }
+    }
+
+    /// Data that was read is unread again, in front of all the rest.
+    pub fn put_back(&mut self, data: &[u8]) {
+        self.link.taken_out.splice(..0, data.iter().copied());
+    }
+
+    /// Encrypts under new keys from here on, and asks the peer to do so.
+    ///
+    /// # Errors
+    /// As [`Tls::refresh_traffic_keys`].
+    pub fn refresh_traffic_keys(&mut self) -> Result<(), crate::Error> {
+        Ok(self.phase.refresh_traffic_keys()?)
+    }
+
+    /// The state machine's parts, with everything that is held here.
+    pub fn into_parts(self) -> TlsParts {
+        let mut parts = self.phase.into_parts();
+        parts.decrypted.splice(..0, self.link.taken_out);
+        parts
     }
 
     /// Encrypts and sends; returns how much was taken, which is then ours to send, with [`flush`](Self::flush) at the latest.
@@ -161,6 +205,9 @@ impl Driver<Tls> {
     pub fn stop(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
         self.phase.close();
         loop {
+            if !self.link.taken_out.is_empty() {
+                return Err(protocol(&Misuse::NotClosed.into()));
+            }
             match self.phase.peek().map(|incoming| incoming.map(drop)) {
                 Ok(Incoming::Data(())) => return Err(protocol(&Misuse::NotClosed.into())),
                 Ok(incoming) => {

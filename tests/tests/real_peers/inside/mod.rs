@@ -10,7 +10,7 @@ use starttls_core::Negotiator;
 use starttls_core::rustls::{
     CertificateError, ClientConnection, Error as TlsError, ProtocolVersion, version,
 };
-use starttls_tokio::core::Error as CoreError;
+use starttls_tokio::starttls_core::Error as CoreError;
 use starttls_tokio::{Error, PlainStream, TlsStream};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

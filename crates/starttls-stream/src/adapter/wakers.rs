@@ -15,30 +15,16 @@ pub enum Side {
 ///
 /// With TLS either may have to do both on the transport: reading sends answers, writing takes input in while it is blocked. A transport
 /// keeps one waker a direction, so whoever polls must leave one there that wakes the other as well.
+///
+/// Who has got what it waited for is let go: a waker can hold a whole task.
 #[derive(Debug, Default)]
 pub struct Wakers {
-    read: Slot,
-    write: Slot,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    waker: Option<Waker>,
-    waiting: bool,
-}
-
-impl Slot {
-    fn wait(&mut self, waker: &Waker) {
-        self.waiting = true;
-        match &mut self.waker {
-            Some(known) => known.clone_from(waker),
-            None => self.waker = Some(waker.clone()),
-        }
-    }
+    read: Option<Waker>,
+    write: Option<Waker>,
 }
 
 impl Wakers {
-    /// Runs a [`Driver`](crate::Driver) method that polls the transport with the context it is given. This is the one place where
+    /// Runs a [`Driver`](super::Driver) method that polls the transport with the context it is given. This is the one place where
     /// [`ErrorKind::WouldBlock`] becomes [`Poll::Pending`]: the transport said `Pending` to that context, so a waker is armed.
     pub fn poll<T>(
         &mut self,
@@ -50,8 +36,8 @@ impl Wakers {
             Side::Read => (&mut self.read, &self.write),
             Side::Write => (&mut self.write, &self.read),
         };
-        let result = match &other.waker {
-            Some(waker) if other.waiting && !waker.will_wake(cx.waker()) => {
+        let result = match other {
+            Some(waker) if !waker.will_wake(cx.waker()) => {
                 let both = Waker::from(Arc::new(Both(cx.waker().clone(), waker.clone())));
                 attempt(&mut Context::from_waker(&both))
             }
@@ -59,11 +45,14 @@ impl Wakers {
         };
         match result {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                own.wait(cx.waker());
+                match own {
+                    Some(known) => known.clone_from(cx.waker()),
+                    None => *own = Some(cx.waker().clone()),
+                }
                 Poll::Pending
             }
             done => {
-                own.waiting = false;
+                *own = None;
                 Poll::Ready(done)
             }
         }
