@@ -48,15 +48,15 @@ impl Protocol {
     ) -> Result<Box<dyn Negotiator<Tls = ClientConnection> + Send>, Error> {
         let host = &options.host;
         Ok(match self {
-            Self::Smtp => Box::new(smtp::Client::new(&options.own_name)),
-            Self::Lmtp => Box::new(smtp::Client::lmtp(&options.own_name)),
+            Self::Smtp => Box::new(smtp::Client::new(options.own_name_or(ADDRESS_LITERAL))),
+            Self::Lmtp => Box::new(smtp::Client::lmtp(options.own_name_or(ADDRESS_LITERAL))),
             Self::Imap => Box::new(imap::Client::new()),
             Self::Pop3 => Box::new(pop3::Client::new()),
             Self::Nntp => Box::new(nntp::Client::new()),
             Self::Sieve => Box::new(managesieve::Client::new()),
             Self::Ftp => Box::new(ftp::Client::new()),
             Self::Xmpp => Box::new(xmpp::Client::new(host)),
-            Self::XmppServer => Box::new(xmpp::Client::s2s(&options.own_name, host)),
+            Self::XmppServer => Box::new(xmpp::Client::s2s(options.own_name_or("localhost"), host)),
             Self::Ldap => Box::new(ldap::Client::new()),
             Self::Postgres => Box::new(postgres::Client::new()),
             Self::Mysql => Box::new(mysql::Client::new()),
@@ -243,6 +243,9 @@ impl fmt::Display for UnknownProtocol {
 }
 
 impl std::error::Error for UnknownProtocol {}
+
+/// What EHLO says without a name. `localhost` is none that a server accepts from elsewhere.
+const ADDRESS_LITERAL: &str = "[127.0.0.1]";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -11,7 +11,7 @@ use crate::vencrypt::Subtype;
 pub struct ClientOptions {
     pub(crate) host: String,
     pub(crate) port: Option<u16>,
-    pub(crate) own_name: String,
+    pub(crate) own_name: Option<String>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) addresses: Option<(SocketAddr, SocketAddr)>,
     pub(crate) program: (u32, u32),
@@ -24,7 +24,7 @@ impl ClientOptions {
         Self {
             host: host.into(),
             port: None,
-            own_name: "localhost".to_owned(),
+            own_name: None,
             credentials: None,
             addresses: None,
             // NFS version 4 (RFC 7530).
@@ -40,11 +40,16 @@ impl ClientOptions {
         self
     }
 
-    /// Our own name: what EHLO says, and the domain that a server of XMPP comes from. `localhost` if none is set.
+    /// Our own name: what EHLO says, and the domain that a server of XMPP comes from. A host without one says the address that it comes from, in
+    /// brackets (RFC 5321 section 4.1.4); if nothing is set, EHLO says `[127.0.0.1]`, and XMPP `localhost`.
     #[must_use]
     pub fn own_name(mut self, name: impl Into<String>) -> Self {
-        self.own_name = name.into();
+        self.own_name = Some(name.into());
         self
+    }
+
+    pub(crate) fn own_name_or<'a>(&'a self, otherwise: &'a str) -> &'a str {
+        self.own_name.as_deref().unwrap_or(otherwise)
     }
 
     /// For the proxies in front: they are sent in plaintext there. No other protocol says them before TLS.
