@@ -56,6 +56,7 @@ fn the_text_blames_the_right_one_and_quotes_nobody() {
         let says = |what: &str| text.contains(what);
         let right = match &error {
             Error::NotOffered => says("does not offer TLS"),
+            Error::NotRequested => says("did not ask for TLS"),
             Error::Refused(_) => says("refused TLS"),
             Error::TunnelRefused(_) => says("tunnel") && !says("TLS"),
             Error::Goodbye(_) => says("ended the dialogue"),
