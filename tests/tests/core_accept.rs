@@ -43,6 +43,24 @@ fn by_server_name_in_any_pieces() {
 }
 
 #[test]
+fn what_was_received_can_be_passed_on() {
+    let mut client = Plain::new().start_tls(client()).unwrap();
+    let mut hello = Vec::new();
+    client.poll_transmit(&mut hello);
+    // Somebody who does not wait for the answer, and the beginning of one more record.
+    hello.extend_from_slice(b"\x17\x03\x03\x00\x03abc\x17\x03");
+    for piece in [1, 4, 5, 7, 100, usize::MAX] {
+        for received in 0..=hello.len() {
+            let mut accepting = Plain::new().accept().unwrap();
+            for part in hello[..received].chunks(piece) {
+                assert_eq!(accepting.handle_input(part), part.len());
+            }
+            assert_eq!(accepting.into_received(), &hello[..received]);
+        }
+    }
+}
+
+#[test]
 fn a_pipelined_hello_is_taken_where_that_is_asked_for() {
     let mut client = Plain::new().start_tls(client()).unwrap();
     let mut wire = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n".to_vec();

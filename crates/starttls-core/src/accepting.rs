@@ -47,6 +47,8 @@ struct Hello {
     state: State,
     /// Bytes received so far.
     received: usize,
+    /// What rustls was given of it, as it came. Bounded by [`Limits::handshake`], and let go with the ClientHello.
+    given: Vec<u8>,
     /// The alert that is owed to the client.
     alert: Vec<u8>,
 }
@@ -64,6 +66,7 @@ impl Accepting {
             hello: Hello {
                 state: State::Reading(Box::default()),
                 received: 0,
+                given: Vec::new(),
                 alert: Vec::new(),
             },
         };
@@ -112,6 +115,25 @@ impl Accepting {
         Err(Box::new(self))
     }
 
+    /// Everything received since the plaintext ended, as it came: for one who passes the connection on by what the ClientHello asks for, and does not end
+    /// TLS here.
+    ///
+    /// ```
+    /// use starttls_core::{Phase, Plain};
+    ///
+    /// let mut accepting = Plain::new().accept()?;
+    /// assert_eq!(accepting.handle_input(b"\x16\x03\x01\x00"), 4);
+    /// assert_eq!(accepting.into_received(), b"\x16\x03\x01\x00");
+    /// # Ok::<(), starttls_core::Error>(())
+    /// ```
+    pub fn into_received(self) -> Vec<u8> {
+        let mut received = self.hello.given;
+        let seen = self.intake.seen();
+        let rest = self.intake.wire.input.filled().get(seen..);
+        received.extend_from_slice(rest.unwrap_or_default());
+        received
+    }
+
     /// What failed has left its alert beside the output.
     fn settle(&mut self) {
         let alert = std::mem::take(&mut self.hello.alert);
@@ -144,6 +166,7 @@ impl Records for Hello {
     }
 
     fn part(&mut self, bytes: &[u8]) {
+        self.given.extend_from_slice(bytes);
         if let State::Reading(reader) = &mut self.state
             && let Err((error, alert)) = reader.feed(bytes)
         {
@@ -156,6 +179,7 @@ impl Records for Hello {
             return;
         };
         self.received = self.received.saturating_add(record.length);
+        self.given.extend_from_slice(record.unseen);
         match reader.feed(record.unseen).and_then(|()| reader.process()) {
             Err((error, alert)) => self.fail(Error::Tls(error), alert),
             Ok(_) if self.received > limits.handshake => self.fail(
@@ -168,6 +192,7 @@ impl Records for Hello {
     }
 
     fn malformed(&mut self, input: &[u8], unseen: &[u8]) {
+        self.given.extend_from_slice(unseen);
         let State::Reading(reader) = &mut self.state else {
             return;
         };

@@ -52,6 +52,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Accepted<IO> {
         }
     }
 
+    /// The transport, and everything received on it since the plaintext ended, as it came: for one who passes the connection on by what the `ClientHello`
+    /// asks for, and does not end TLS here.
+    pub fn into_parts(self) -> (IO, Vec<u8>) {
+        (self.stream.io, self.stream.driver.into_received())
+    }
+
     /// Completes the handshake under this configuration, within what is left of the deadline.
     ///
     /// # Errors

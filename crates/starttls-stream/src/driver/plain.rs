@@ -247,6 +247,11 @@ impl Driver<Accepting> {
         }
     }
 
+    /// As [`Accepting::into_received`].
+    pub fn into_received(self) -> Vec<u8> {
+        self.phase.into_received()
+    }
+
     /// The state machine.
     pub fn phase_mut(&mut self) -> &mut Accepting {
         &mut self.phase
