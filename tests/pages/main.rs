@@ -73,10 +73,10 @@ fn check(root: &Path, name: &str) -> Result<String, String> {
         return Ok(format!("no code, {} examples named", page.examples.len()));
     }
     let folder = write_package(root, name, &page)?;
-    cargo(&folder, &["build", "--quiet", "--bins"])?;
+    cargo(&folder, &["build", "--quiet", "--examples"])?;
     let mut ran = 0;
     for block in page.blocks.iter().filter(|block| block.runs) {
-        cargo(&folder, &["run", "--quiet", "--bin", &block.name()])
+        cargo(&folder, &["run", "--quiet", "--example", &block.name()])
             .map_err(|why| format!("line {}: {why}", block.line))?;
         ran += 1;
     }
@@ -98,8 +98,11 @@ fn write_package(root: &Path, name: &str, page: &Page) -> Result<PathBuf, String
     let folder = root.join("target/pages").join(&package);
     let write = |path: &Path, text: &str| fs::write(path, text).map_err(|error| error.to_string());
     // What an earlier version of the page had must not be built again.
-    let _ = fs::remove_dir_all(folder.join("src"));
-    fs::create_dir_all(folder.join("src/bin")).map_err(|error| error.to_string())?;
+    let _ = fs::remove_dir_all(folder.join("examples"));
+    for folder in ["examples", "src"].map(|name| folder.join(name)) {
+        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    }
+    write(&folder.join("src/lib.rs"), "")?;
     let mut manifest = format!(
         "[package]\nname = \"page-{package}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n[workspace]\n\n{}\n\n[patch.crates-io]\n",
         page.dependencies
@@ -120,7 +123,7 @@ fn write_package(root: &Path, name: &str, page: &Page) -> Result<PathBuf, String
     write(&folder.join("Cargo.lock"), &lock)?;
     for block in &page.blocks {
         let path = folder
-            .join("src/bin")
+            .join("examples")
             .join(block.name())
             .with_extension("rs");
         write(&path, &block.program())?;
@@ -134,7 +137,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Result<(), String> {
         .args(["600", "cargo"])
         .args(arguments)
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", folder.join("../target"))
+        .env("CARGO_TARGET_DIR", folder.join("../.."))
         .output()
         .map_err(|error| error.to_string())?;
     if output.status.success() {
