@@ -1,131 +1,81 @@
 //! What an upgraded connection costs, beside the bindings that exist: `cargo run --release -p starttls-bench`.
 
 use std::alloc::System;
+use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-mod bindings;
-mod bulk;
-mod handshake;
-mod heap;
+mod binding;
+mod counted;
+mod growing;
+mod in_memory;
+mod instructions;
 mod layout;
-mod ping_pong;
-mod reads;
+mod measures;
+mod meter;
 mod report;
+mod rows;
+mod runtimes;
 mod setup;
-
-use bindings::Row;
-use layout::Layout;
-use report::{Measure, Report};
-use setup::Setup;
+mod timing;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// What an upgraded connection costs, beside the bindings that exist.
+///
+/// Without a command: processor time, calls, allocations and heap.
 #[derive(Parser)]
-#[command(about)]
 struct Args {
-    /// Little work and few repetitions: shows that it runs, not what it costs.
-    #[arg(long)]
-    quick: bool,
-    /// How often each row is measured, one after the other; the best counts.
-    #[arg(long)]
-    repetitions: Option<usize>,
-    /// Only this measure, as a profiler wants it.
-    #[arg(long, value_enum)]
-    measure: Option<Measure>,
-    /// Only rows with this in their name.
-    #[arg(long, default_value = "")]
-    row: String,
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    timing: timing::Args,
 }
 
-/// What is done for a row: little at a time, for on a machine with other things to do the best of many short repetitions is what it costs.
-#[derive(Clone, Copy)]
-struct Work {
-    /// Bytes, round trips, handshakes, or pairs.
-    amount: usize,
-    repetitions: usize,
-}
-
-fn work(measure: Measure, quick: bool) -> Work {
-    let (amount, repetitions) = match (measure, quick) {
-        (Measure::Bulk, false) => (64 << 20, 80),
-        (Measure::Bulk, true) => (32 << 20, 8),
-        (Measure::PingPong, false) => (250, 300),
-        (Measure::PingPong, true) => (250, 30),
-        (Measure::Handshake, false) => (10, 300),
-        (Measure::Handshake, true) => (10, 30),
-        (Measure::Heap, _) => (50, 1),
-    };
-    Work {
-        amount,
-        repetitions,
-    }
+#[derive(Subcommand)]
+enum Command {
+    /// Counts instructions (with valgrind) and fails if there are more than the kept ones.
+    Instructions {
+        /// Keep the new figures.
+        #[arg(long)]
+        keep: bool,
+        /// With real cryptography: shown and not judged, since it depends on the processor.
+        #[arg(long)]
+        aws_lc: bool,
+        /// Leave callgrind's file here, for `callgrind_annotate`.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
+    /// What a connection costs among many, and a byte of a large transfer.
+    Growth {
+        /// Little work: shows that it runs, not what it costs.
+        #[arg(long)]
+        quick: bool,
+        /// Only rows with this in their name.
+        #[arg(long, default_value = "")]
+        row: String,
+    },
+    /// What is counted: `instructions` runs it in valgrind.
+    #[command(hide = true)]
+    Scenarios {
+        #[arg(long)]
+        aws_lc: bool,
+    },
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let mut rows = bindings::rows();
-    rows.retain(|row| row.name.contains(&args.row));
-    let setup = Setup::new()?;
-
-    let mut report = Report::default();
-    for measure in Measure::all().filter(|measure| args.measure.is_none_or(|only| only == *measure))
-    {
-        let work = work(measure, args.quick);
-        // One repetition of every row before the next of any, so that a drift of the machine hits all of them.
-        for _ in 0..args.repetitions.unwrap_or(work.repetitions).max(1) {
-            layout::next();
-            for row in &rows {
-                let _layout = Layout::new();
-                run(measure, row, &setup, work.amount, &mut report)?;
-            }
-        }
+    match args.command {
+        None => timing::command(&args.timing),
+        Some(Command::Instructions {
+            keep,
+            aws_lc,
+            output,
+        }) => instructions::command(keep, aws_lc, output),
+        Some(Command::Growth { quick, row }) => growing::command(quick, &row),
+        Some(Command::Scenarios { aws_lc }) => instructions::run_scenarios(aws_lc),
     }
-    report.print(&rows);
-    Ok(())
-}
-
-fn run(
-    measure: Measure,
-    row: &Row,
-    setup: &Setup,
-    amount: usize,
-    report: &mut Report,
-) -> Result<()> {
-    match measure {
-        Measure::Bulk => {
-            let sample = (row.bulk)(setup, amount)?;
-            report.note(
-                "CPU seconds per GiB, 64 KiB writes",
-                row,
-                sample.cpu_per_gib,
-            );
-            report.note("read calls per GiB", row, sample.reads_per_gib);
-        }
-        Measure::PingPong => {
-            let sample = (row.ping_pong)(setup, amount)?;
-            report.note(
-                "CPU ms per 1000 round trips of 64 bytes",
-                row,
-                sample.cpu_ms,
-            );
-            report.note(
-                "wall ms per 1000 round trips of 64 bytes",
-                row,
-                sample.wall_ms,
-            );
-        }
-        Measure::Handshake => {
-            let cpu_ms = (row.handshake)(setup, amount)?;
-            report.note("CPU ms per upgrade and full handshake", row, cpu_ms);
-        }
-        Measure::Heap => {
-            let bytes = (row.heap)(setup, amount)?;
-            report.note("heap bytes of an idle pair", row, bytes);
-        }
-    }
-    Ok(())
 }

@@ -6,35 +6,46 @@ use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
 
 static READS: AtomicU64 = AtomicU64::new(0);
+static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// How often any transport was asked for input.
-pub(crate) fn so_far() -> u64 {
+pub(crate) fn reads() -> u64 {
     READS.load(Ordering::Relaxed)
 }
 
-/// A transport whose read calls are counted, those that found nothing included.
+/// How often any transport was asked to send.
+pub(crate) fn writes() -> u64 {
+    WRITES.load(Ordering::Relaxed)
+}
+
+/// A transport whose read and write calls are counted, those that found nothing or no room included: each is a system call.
 pub(crate) struct Counted<IO>(pub(crate) IO);
 
 impl<IO> Counted<IO> {
-    fn count(&mut self) -> &mut IO {
+    fn reading(&mut self) -> &mut IO {
         READS.fetch_add(1, Ordering::Relaxed);
+        &mut self.0
+    }
+
+    fn writing(&mut self) -> &mut IO {
+        WRITES.fetch_add(1, Ordering::Relaxed);
         &mut self.0
     }
 }
 
 impl<IO: Read> Read for Counted<IO> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.count().read(buf)
+        self.reading().read(buf)
     }
 }
 
 impl<IO: Write> Write for Counted<IO> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.write(buf)
+        self.writing().write(buf)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.write_vectored(bufs)
+        self.writing().write_vectored(bufs)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -48,7 +59,7 @@ impl<IO: tokio::io::AsyncRead + Unpin> tokio::io::AsyncRead for Counted<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(self.count()).poll_read(cx, buf)
+        Pin::new(self.reading()).poll_read(cx, buf)
     }
 }
 
@@ -58,7 +69,7 @@ impl<IO: futures_util::AsyncRead + Unpin> futures_util::AsyncRead for Counted<IO
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(self.count()).poll_read(cx, buf)
+        Pin::new(self.reading()).poll_read(cx, buf)
     }
 }
 
@@ -70,7 +81,7 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                Pin::new(&mut self.0).poll_write(cx, buf)
+                Pin::new(self.writing()).poll_write(cx, buf)
             }
 
             fn poll_write_vectored(
@@ -78,7 +89,7 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+                Pin::new(self.writing()).poll_write_vectored(cx, bufs)
             }
 
             fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
