@@ -71,12 +71,12 @@ fn core_in_memory(setup: &'static Setup, quick: bool, rounds: usize) -> Result<(
         let mut report = Report::default();
         let (out, into) = match record {
             0x4000 => (
-                "in memory: seconds per GiB, records of 16 KiB out",
-                "in memory: seconds per GiB, records of 16 KiB in",
+                "in memory: CPU seconds per GiB, records of 16 KiB out",
+                "in memory: CPU seconds per GiB, records of 16 KiB in",
             ),
             _ => (
-                "in memory: seconds per GiB, records of 1 KiB out",
-                "in memory: seconds per GiB, records of 1 KiB in",
+                "in memory: CPU seconds per GiB, records of 1 KiB out",
+                "in memory: CPU seconds per GiB, records of 1 KiB in",
             ),
         };
         for _ in 0..rounds {
