@@ -106,6 +106,16 @@ impl Options {
     }
 }
 
+/// A server, or one that offers TLS without demanding it, and stands in front of what is not for it.
+macro_rules! optional {
+    ($server:expr, $options:ident) => {
+        AnyNegotiator::server(match $options.is("optional", "yes") {
+            true => $server.optional(),
+            false => $server,
+        })
+    };
+}
+
 /// A server with the options of those that tell what they can do.
 macro_rules! offering {
     ($server:expr, $options:ident) => {{
@@ -217,7 +227,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             match (role, start) {
                 (Client, Full) => AnyNegotiator::client(ldap::Client::new()),
                 (Client, Command) => AnyNegotiator::client(ldap::Client::at_command(id)),
-                (Server, Full) => AnyNegotiator::server(ldap::Server::new()),
+                (Server, Full) => optional!(ldap::Server::new(), options),
                 (Server, Command) => AnyNegotiator::server(ldap::Server::at_command(id)),
             }
         }
@@ -259,13 +269,22 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 if let Some(flags) = options.get("capabilities") {
                     client = client.capabilities(flags.parse().expect("capabilities are a number"));
                 }
+                if let Some(flags) = options.get("mariadb") {
+                    let flags = flags.parse().expect("capabilities are a number");
+                    client = client.mariadb_capabilities(flags);
+                }
                 AnyNegotiator::client(client)
             }
             (Client, Command) => AnyNegotiator::client(mysql::Client::at_command()),
             (Server, Full) => {
                 let scramble = options.get_or("scramble", "ABCDEFGHIJKLMNOPQRST");
                 let scramble = scramble.as_bytes().try_into().expect("20 bytes");
-                AnyNegotiator::server(mysql::Server::new("8.0.0-test", 7, scramble))
+                let mut server = mysql::Server::new("8.0.0-test", 7, scramble);
+                if let Some(flags) = options.get("mariadb") {
+                    let flags = flags.parse().expect("capabilities are a number");
+                    server = server.mariadb_capabilities(flags);
+                }
+                optional!(server, options)
             }
             (Server, Command) => AnyNegotiator::server(mysql::Server::at_command()),
         },
@@ -274,14 +293,15 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             (Client, Command) => AnyNegotiator::client(nats::Client::at_command()),
             (Server, Full) => {
                 let info = r#"{"server_id":"A","tls_required":true}"#;
-                AnyNegotiator::server(nats::Server::new(options.get_or("info", info)))
+                let server = nats::Server::new(options.get_or("info", info));
+                optional!(server, options)
             }
             (Server, Command) => AnyNegotiator::server(nats::Server::at_command()),
         },
         "nbd" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(nbd::Client::new()),
             (Client, Command) => AnyNegotiator::client(nbd::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(nbd::Server::new()),
+            (Server, Full) => optional!(nbd::Server::new(), options),
             (Server, Command) => AnyNegotiator::server(nbd::Server::at_command()),
         },
         "nntp" => match (role, start) {
@@ -316,7 +336,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             (Client, Full, false) => AnyNegotiator::client(postgres::Client::new()),
             (Client, Full, true) => AnyNegotiator::client(postgres::Client::with_gss()),
             (Client, Command, _) => AnyNegotiator::client(postgres::Client::at_command()),
-            (Server, Full, _) => AnyNegotiator::server(postgres::Server::new()),
+            (Server, Full, _) => optional!(postgres::Server::new(), options),
             (Server, Command, _) => AnyNegotiator::server(postgres::Server::at_command()),
         },
         "proxy" => match (role, start) {
@@ -357,9 +377,19 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                     if let Some(token) = options.get("token") {
                         client = client.routing_token(token);
                     }
+                    if let Some(flags) = options.get("flags") {
+                        client = client.flags(flags.parse().expect("flags are a number"));
+                    }
+                    if let Some(id) = options.get("correlation") {
+                        client = client.correlation_id(id.as_bytes().try_into().expect("16 bytes"));
+                    }
                     AnyNegotiator::client(client)
                 }
-                (Server, Full) => AnyNegotiator::server(rdp::Server::new(protocols)),
+                (Server, Full) => {
+                    let flags = options.get_or("flags", "0").parse();
+                    let flags = flags.expect("flags are a number");
+                    optional!(rdp::Server::new(protocols).flags(flags), options)
+                }
                 (Server, Command) => AnyNegotiator::server(rdp::Server::at_command(protocols)),
                 (Client, Command) => panic!("rdp has nothing but the command"),
             }
@@ -371,7 +401,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 // NFS version 4
                 AnyNegotiator::client(rpc::Client::with_xid(100_003, 4, xid))
             }
-            (Server, Full) => AnyNegotiator::server(rpc::Server::new()),
+            (Server, Full) => optional!(rpc::Server::new(), options),
             (Server, Command) => AnyNegotiator::server(rpc::Server::at_command(1)),
             (Client, Command) => panic!("rpc has nothing but the command"),
         },
@@ -426,7 +456,7 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
         "telnet" => match (role, start) {
             (Client, Full) => AnyNegotiator::client(telnet::Client::new()),
             (Client, Command) => AnyNegotiator::client(telnet::Client::at_command()),
-            (Server, Full) => AnyNegotiator::server(telnet::Server::new()),
+            (Server, Full) => optional!(telnet::Server::new(), options),
             (Server, Command) => AnyNegotiator::server(telnet::Server::at_command()),
         },
         "vencrypt" => {
@@ -440,7 +470,13 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
             match (role, start) {
                 (Client, Full) => AnyNegotiator::client(vencrypt::Client::new(subtypes)),
                 (Client, Command) => AnyNegotiator::client(vencrypt::Client::at_command(subtypes)),
-                (Server, Full) => AnyNegotiator::server(vencrypt::Server::new(subtypes)),
+                (Server, Full) => {
+                    let others = options.get_or("optional", "");
+                    let others = others.split(',').filter(|number| !number.is_empty());
+                    let others = others.map(|number| number.parse().expect("types are numbers"));
+                    let server = vencrypt::Server::new(subtypes);
+                    AnyNegotiator::server(server.optional(others.collect::<Vec<u8>>()))
+                }
                 (Server, Command) => AnyNegotiator::server(vencrypt::Server::at_command(subtypes)),
             }
         }

@@ -16,7 +16,7 @@ use starttls_core::rustls::{ClientConnection, ServerConnection};
 use starttls_core::{Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal};
 
 use crate::read::dialogue::{Dialogue, ReadMessages, Step};
-use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
+use crate::read::misbehaviour::{is_broken_plaintext, malformed, refuse_tls_record, too_long};
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;
@@ -35,8 +35,8 @@ const MAX_COMMANDS: usize = 512;
 
 /// The client's part: waits for `DO START_TLS`, agrees, and waits for the server's `FOLLOWS`.
 ///
-/// Data before that means that the server does not ask for TLS: [`Error::NotOffered`]. A server that is silent is left to the
-/// deadline.
+/// Data before that means that the server does not ask for TLS: [`Error::NotOffered`], in front of the first byte of it. A server that is silent is left to the
+/// deadline. Once the client has agreed, its next byte is TLS: a server that takes it back then ends the connection.
 ///
 /// ```
 /// use starttls_core::{Boundary, Negotiator, Phase, Plain, Progress};
@@ -107,7 +107,12 @@ fn react(awaited: Awaited, command: &Command) -> Result<Step<Awaited>, Error> {
         (Awaited::StartTls, Command::Negotiation(DO, START_TLS)) => Ok(agreement()),
         // Said twice.
         (_, Command::Negotiation(DO, START_TLS)) => Ok(Step::Await(awaited)),
-        (_, Command::Negotiation(DONT | WONT, START_TLS)) => Err(command.refusal().into()),
+        (Awaited::StartTls, Command::Negotiation(DONT | WONT, START_TLS)) => {
+            Err(command.refusal().into())
+        }
+        (Awaited::Follows, Command::Negotiation(DONT | WONT, START_TLS)) => {
+            Err(command.refusal().ending().into())
+        }
         (Awaited::StartTls, Command::Negotiation(verb, option)) if *option != START_TLS => {
             Ok(Step::say(refusal(*verb, *option), awaited))
         }
@@ -120,25 +125,51 @@ fn react(awaited: Awaited, command: &Command) -> Result<Step<Awaited>, Error> {
     }
 }
 
-/// The server's part: `DO START_TLS`, and nothing else until the client's `FOLLOWS`.
+/// The server's part: `DO START_TLS`, and nothing else until the client's `FOLLOWS`, unless TLS is [`optional`](Self::optional).
+///
+/// ```
+/// use starttls_core::{Error, Negotiator, Plain};
+/// use starttls_protocols::telnet::Server;
+///
+/// // A client that refuses ECHO and goes on, at a server that offers TLS and does not demand it.
+/// let mut plain = Plain::with_prefix(b"\xff\xfe\x01root\r\n");
+/// assert_eq!(Server::new().optional().advance(&mut plain), Err(Error::NotRequested));
+/// assert_eq!(plain.peek(), b"root\r\n");
+/// ```
 #[derive(Debug)]
 pub struct Server {
+    optional: bool,
+    /// Our next byte must be TLS.
+    follows: bool,
     dialogue: Dialogue<Commands, Awaited>,
 }
 
 impl Server {
     /// Telnet from the first byte on.
     pub fn new() -> Self {
-        Self::starting(Step::say([IAC, DO, START_TLS], Awaited::StartTls))
+        Self::starting(Step::say([IAC, DO, START_TLS], Awaited::StartTls), false)
     }
 
     /// The caller has said `DO START_TLS` and has just consumed the client's `WILL START_TLS`.
     pub fn at_command() -> Self {
-        Self::starting(Step::say(FOLLOWS, Awaited::Follows))
+        Self::starting(Step::say(FOLLOWS, Awaited::Follows), true)
     }
 
-    fn starting(first: Step<Awaited>) -> Self {
+    /// TLS is offered and not demanded: a client that refuses it is an [`Error::Refused`] behind which the connection goes on, and one that sends data is
+    /// [`Error::NotRequested`], and the connection stands in front of the data. Other options that the client has asked for were refused by then; the server
+    /// may ask for them anew.
+    #[must_use]
+    pub fn optional(self) -> Self {
         Self {
+            optional: true,
+            ..self
+        }
+    }
+
+    fn starting(first: Step<Awaited>, follows: bool) -> Self {
+        Self {
+            optional: false,
+            follows,
             dialogue: Dialogue::new(Commands::new(), first),
         }
     }
@@ -154,25 +185,52 @@ impl Negotiator for Server {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        self.dialogue.advance(plain, answer)
+        let (optional, follows) = (self.optional, &mut self.follows);
+        self.dialogue.advance(plain, |awaited, command| {
+            let step = answer(awaited, command, optional)?;
+            *follows |= matches!(step, Step::Say(_, Awaited::Follows));
+            Ok(step)
+        })
+    }
+
+    /// Words for people: Telnet has no others.
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        let words: &[u8] = match error {
+            _ if self.follows => b"",
+            Error::Misbehaved(Misbehaviour::TooLong { .. }) => b"Too much before START_TLS.\r\n",
+            error if is_broken_plaintext(error) => b"This is no Telnet.\r\n",
+            _ => b"",
+        };
+        words.to_vec()
     }
 }
 
-fn answer(awaited: Awaited, command: &Command) -> Result<Step<Awaited>, Error> {
+fn answer(awaited: Awaited, command: &Command, optional: bool) -> Result<Step<Awaited>, Error> {
+    let required = |refusal: Refusal| {
+        let words = "This server requires START_TLS.\r\n";
+        Ok(Step::fail(words, refusal.ending()))
+    };
     match (awaited, command) {
         (Awaited::StartTls, Command::Negotiation(WILL, START_TLS)) => {
             Ok(Step::say(FOLLOWS, Awaited::Follows))
         }
         // Said twice.
         (_, Command::Negotiation(WILL, START_TLS)) => Ok(Step::Await(awaited)),
-        (Awaited::StartTls, Command::Negotiation(WONT | DONT, START_TLS)) => Ok(Step::fail(
-            "This server requires START_TLS.\r\n",
-            command.refusal(),
-        )),
-        (_, Command::Negotiation(WONT | DONT, START_TLS)) => Err(command.refusal().into()),
+        (Awaited::StartTls, Command::Negotiation(WONT | DONT, START_TLS)) if !optional => {
+            required(command.refusal())
+        }
+        (Awaited::StartTls, Command::Negotiation(WONT | DONT, START_TLS)) => {
+            Err(command.refusal().into())
+        }
+        (Awaited::Follows, Command::Negotiation(WONT | DONT, START_TLS)) => {
+            Err(command.refusal().ending().into())
+        }
         (Awaited::StartTls, Command::Negotiation(verb, option)) if *option != START_TLS => {
             Ok(Step::say(refusal(*verb, *option), awaited))
         }
+        // It may have been sent before DO was there.
+        (Awaited::StartTls, Command::Data(_)) if optional => Err(Error::NotRequested),
+        (Awaited::StartTls, Command::Data(_)) => required(command.refusal()),
         (Awaited::Follows, Command::Subnegotiation(START_TLS, words)) if words == &[1] => {
             Ok(Step::Done(Boundary::Pipelined))
         }
@@ -229,11 +287,12 @@ impl Command {
     }
 }
 
-/// Takes the stream apart, byte by byte, so that nothing behind a command is touched.
+/// Takes the stream apart, byte by byte, so that nothing behind a command is touched. Data are not consumed: none is for this dialogue.
 #[derive(Debug)]
 struct Commands {
     inside: Inside,
-    count: usize,
+    /// Bytes of the current command that were looked at.
+    seen: usize,
 }
 
 #[derive(Debug)]
@@ -250,7 +309,7 @@ impl Commands {
     fn new() -> Self {
         Self {
             inside: Inside::Data,
-            count: 0,
+            seen: 0,
         }
     }
 }
@@ -258,34 +317,31 @@ impl Commands {
 impl ReadMessages for Commands {
     type Message = Command;
 
-    /// It counts its commands itself, in whichever messages they come.
-    const MOST: usize = usize::MAX;
+    const MOST: usize = MAX_COMMANDS;
 
     fn next(&mut self, plain: &mut Plain) -> Result<Option<Command>, Error> {
-        loop {
-            let unread = plain.peek();
-            if let Inside::Data = self.inside {
-                refuse_tls_record(unread)?;
-                if let [0x15 | 0x16] = unread {
-                    // The second byte tells whether it is TLS.
-                    return Ok(None);
-                }
-            }
-            let Some(&byte) = unread.first() else {
+        if self.seen == 0 {
+            refuse_tls_record(plain.peek())?;
+            if let [0x15 | 0x16] = plain.peek() {
+                // The second byte tells whether it is TLS.
                 return Ok(None);
-            };
-            plain.consume(1);
+            }
+        }
+        while let Some(&byte) = plain.peek().get(self.seen) {
+            self.seen = self.seen.saturating_add(1);
             let inside = mem::replace(&mut self.inside, Inside::Data);
             let (inside, command) = step(inside, byte)?;
             self.inside = inside;
-            if command.is_some() {
-                self.count = self.count.saturating_add(1);
-                if self.count > MAX_COMMANDS {
-                    return Err(too_long("commands", MAX_COMMANDS));
-                }
-                return Ok(command);
+            let Some(command) = command else {
+                continue;
+            };
+            if !matches!(command, Command::Data(_)) {
+                plain.consume(self.seen);
             }
+            self.seen = 0;
+            return Ok(Some(command));
         }
+        Ok(None)
     }
 }
 

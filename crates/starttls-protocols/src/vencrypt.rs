@@ -11,6 +11,7 @@
 use starttls_core::{Error, Misbehaviour, Plain, Refusal};
 
 use crate::read::fields::{expect_start, take};
+use crate::read::misbehaviour::malformed;
 
 mod client;
 pub use client::Client;
@@ -25,15 +26,18 @@ const VENCRYPT: u8 = 19;
 
 /// The version of RFB that is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Version {
+    /// 3.3 or older: the server chooses the security type, and there is no VeNCrypt.
+    V3_3,
     /// 3.7: no result is sent after [`Subtype::X509None`].
     V3_7,
     /// 3.8
     V3_8,
 }
 
-/// What a `ProtocolVersion` message says; `Err` is 3.3 or older, which have no list of security types.
-fn version(message: &[u8]) -> Option<Result<Version, ()>> {
+/// What a `ProtocolVersion` message says.
+fn version(message: &[u8]) -> Option<Version> {
     let number = message.strip_prefix(b"RFB ")?.strip_suffix(b"\n")?;
     let (major, minor) = match number {
         [a, b, c, b'.', d, e, f] => ([*a, *b, *c], [*d, *e, *f]),
@@ -43,21 +47,38 @@ fn version(message: &[u8]) -> Option<Result<Version, ()>> {
         return None;
     }
     Some(match (&major, &minor) {
-        (b"003", b"007") => Ok(Version::V3_7),
-        (b"000" | b"001" | b"002", _) => Err(()),
+        (b"003", b"007") => Version::V3_7,
+        (b"000" | b"001" | b"002", _) => Version::V3_3,
         // "version 3.5 was wrongly reported by some clients, but this should be interpreted by all servers as 3.3"
-        (b"003", minor) if minor < b"007" => Err(()),
+        (b"003", minor) if minor < b"007" => Version::V3_3,
         // 3.889 and 4.1 are servers that speak 3.8.
-        _ => Ok(Version::V3_8),
+        _ => Version::V3_8,
     })
 }
 
-/// The 12 bytes of a `ProtocolVersion`, consumed.
-fn version_message(plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
-    expect_start(plain.peek(), b"RFB ", "RFB version")?;
-    Ok(take(plain, 12))
+/// What the 12 bytes of the peer's `ProtocolVersion` say, consumed.
+fn take_version(plain: &mut Plain) -> Result<Option<Version>, Error> {
+    expect_start(plain, b"RFB ", "RFB version")?;
+    let Some(message) = take(plain, 12) else {
+        return Ok(None);
+    };
+    match version(&message) {
+        Some(version) => Ok(Some(version)),
+        None => Err(malformed("RFB version", &message)),
+    }
 }
 
-fn unexpected(code: impl Into<Option<u8>>) -> Error {
-    Misbehaviour::Unexpected(Refusal::new(code.into().map(u32::from), b"")).into()
+fn take_array<const N: usize>(plain: &mut Plain) -> Option<[u8; N]> {
+    let message = plain.peek().first_chunk().copied()?;
+    plain.consume(N);
+    Some(message)
+}
+
+fn unexpected(code: impl Into<u32>) -> Error {
+    Misbehaviour::Unexpected(Refusal::new(code.into(), b"")).into()
+}
+
+/// A status that means no. The connection is closed behind it.
+fn refused(status: u8) -> Error {
+    Refusal::new(u32::from(status), b"").ending().into()
 }

@@ -1,16 +1,19 @@
 use starttls_core::rustls::ClientConnection;
-use starttls_core::{
-    Boundary, Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, UntrustedText,
-};
+use starttls_core::{Error, Misbehaviour, Negotiator, Plain, Progress, Refusal, Untrusted};
 
 use super::{
-    CLIENT_SSL, LONG_FLAG, LONG_PASSWORD, MAX_PACKET, PLUGIN_AUTH, PROTOCOL_41, SECURE_CONNECTION,
-    SslRequest, TRANSACTIONS, UTF8MB4, next_packet,
+    CLIENT_MYSQL, CLIENT_SSL, ERR, Greeting, HEADER, LONG_FLAG, MAX_PACKET, PLUGIN_AUTH,
+    PROTOCOL_41, SECURE_CONNECTION, SslRequest, TRANSACTIONS, UTF8MB4, err_refusal, next_header,
+    take_payload, wrong_sequence,
 };
+use crate::read::dialogue::{Dialogue, ReadMessages, Step};
 use crate::read::fields::Fields;
 use crate::read::misbehaviour::malformed;
 
 /// The client's part: the greeting, SSLRequest, and no answer.
+///
+/// A server without TLS, or from before MySQL 4.1, is [`Error::NotOffered`], and the greeting is there for who goes on without. An ERR packet, instead of
+/// the greeting or behind it, is [`Error::Goodbye`] with its code, its SQLSTATE ([`Refusal::state`]) and its words.
 ///
 /// ```no_run
 /// # fn f(mut plain: starttls_core::Plain) -> Result<(), starttls_core::Error> {
@@ -20,6 +23,7 @@ use crate::read::misbehaviour::malformed;
 /// let mut client = mysql::Client::new();
 /// let progress = client.advance(&mut plain)?; // or any `upgrade` with `&mut client`
 /// if let Some(greeting) = client.greeting() {
+///     let greeting = greeting.into_inner();
 ///     println!("{} bytes of scramble for {:?}", greeting.scramble.len(), greeting.auth_plugin);
 /// }
 /// # Ok(()) }
@@ -29,6 +33,7 @@ pub struct Client {
     request: SslRequest,
     greeting: Option<Greeting>,
     at_command: bool,
+    dialogue: Dialogue<Greetings>,
 }
 
 impl Client {
@@ -36,7 +41,7 @@ impl Client {
     pub fn new() -> Self {
         Self {
             request: SslRequest {
-                capabilities: LONG_PASSWORD
+                capabilities: CLIENT_MYSQL
                     | LONG_FLAG
                     | TRANSACTIONS
                     | PROTOCOL_41
@@ -44,9 +49,11 @@ impl Client {
                     | PLUGIN_AUTH,
                 max_packet_size: MAX_PACKET,
                 character_set: UTF8MB4,
+                mariadb_capabilities: 0,
             },
             greeting: None,
             at_command: false,
+            dialogue: Dialogue::unbegun(Greetings),
         }
     }
 
@@ -58,18 +65,24 @@ impl Client {
         }
     }
 
-    /// The capability flags to ask with, which HandshakeResponse must repeat. What the protocol needs is added, and what the server
-    /// has not announced is taken out.
+    /// The capability flags to ask for; those that the server does not have are left out, those that TLS needs are added.
     #[must_use]
     pub fn capabilities(mut self, flags: u32) -> Self {
         self.request.capabilities = flags;
         self
     }
 
-    /// The character set to ask with.
+    /// MariaDB's further capability flags to ask for, none by default; those that the server does not have are left out.
     #[must_use]
-    pub fn character_set(mut self, character_set: u8) -> Self {
-        self.request.character_set = character_set;
+    pub fn mariadb_capabilities(mut self, flags: u32) -> Self {
+        self.request.mariadb_capabilities = flags;
+        self
+    }
+
+    /// The character set to begin with.
+    #[must_use]
+    pub fn character_set(mut self, number: u8) -> Self {
+        self.request.character_set = number;
         self
     }
 
@@ -80,22 +93,29 @@ impl Client {
         self
     }
 
-    /// What the server's greeting said, once it is there.
-    pub fn greeting(&self) -> Option<&Greeting> {
-        self.greeting.as_ref()
+    /// What the server's greeting said, once it is there; also when it does not offer TLS.
+    pub fn greeting(&self) -> Option<Untrusted<&Greeting>> {
+        self.greeting.as_ref().map(Untrusted::new)
     }
 
     /// What was asked with, to be repeated in HandshakeResponse.
     pub fn request(&self) -> SslRequest {
-        let needed = CLIENT_SSL | PROTOCOL_41 | SECURE_CONNECTION;
-        let offered = self
-            .greeting
-            .as_ref()
-            .map_or(u32::MAX, |greeting| greeting.capabilities);
-        SslRequest {
-            capabilities: (self.request.capabilities & offered) | needed,
-            ..self.request
-        }
+        agree(self.request, self.greeting.as_ref())
+    }
+}
+
+/// What both have of what is wanted, and what TLS needs.
+fn agree(wanted: SslRequest, greeting: Option<&Greeting>) -> SslRequest {
+    let (offered, mariadb) = greeting.map_or((u32::MAX, u32::MAX), |greeting| {
+        (greeting.capabilities, greeting.mariadb_capabilities)
+    });
+    SslRequest {
+        capabilities: (wanted.capabilities & offered)
+            | CLIENT_SSL
+            | PROTOCOL_41
+            | SECURE_CONNECTION,
+        mariadb_capabilities: wanted.mariadb_capabilities & mariadb,
+        ..wanted
     }
 }
 
@@ -109,98 +129,85 @@ impl Negotiator for Client {
     type Tls = ClientConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
-        if !self.at_command {
-            let Some(payload) = next_packet(plain, 0, "greeting")? else {
-                return Ok(Progress::NeedInput);
-            };
-            self.greeting = Some(understand(&payload)?);
+        if !self.dialogue.has_begun() {
+            self.dialogue.begin(match next_error(plain) {
+                Some(refusal) if self.at_command => Step::fail("", Error::Goodbye(refusal)),
+                _ if self.at_command => Step::go_ahead(self.request().packet(1)),
+                _ => Step::Await(()),
+            });
         }
-        plain.write_all(&self.request().packet(1))?;
-        Ok(Progress::Done(Boundary::Exact))
+        let (request, greeting) = (self.request, &mut self.greeting);
+        self.dialogue.advance(plain, |(), heard| {
+            if let Some(payload) = &heard.greeting {
+                let offered = greeting.insert(understand(payload)?);
+                if !offered.offers_tls() {
+                    return Err(Error::NotOffered);
+                }
+            }
+            match &heard.error {
+                Some(refusal) => Err(Error::Goodbye(refusal.clone())),
+                // Whatever is behind the greeting was sent by somebody who did not wait for a ClientHello.
+                None => Ok(Step::go_ahead(agree(request, greeting.as_ref()).packet(1))),
+            }
+        })
     }
 }
 
 fn understand(payload: &[u8]) -> Result<Greeting, Error> {
     let mut fields = Fields::new(payload);
     match fields.u8() {
-        Some(10) => {}
-        // ERR instead of a greeting: too many connections, host not allowed. The connection is over.
-        Some(0xff) => {
-            let code = fields.array().map(u16::from_le_bytes);
-            return Err(Error::Goodbye(Refusal::new(
-                code.map(u32::from),
-                fields.rest(),
-            )));
+        Some(version @ 9..=10) => {
+            Greeting::parse(version, fields).ok_or_else(|| malformed("greeting", payload))
         }
         Some(version) => {
-            return Err(Misbehaviour::Unexpected(Refusal::new(u32::from(version), b"")).into());
+            Err(Misbehaviour::Unexpected(Refusal::new(u32::from(version), fields.rest())).into())
         }
-        None => return Err(malformed("greeting", payload)),
+        None => Err(malformed("greeting", payload)),
     }
-    let greeting = Greeting::parse(fields).ok_or_else(|| malformed("greeting", payload))?;
-    // A server before 4.1 has TLS, if at all, with another SSLRequest.
-    if greeting.capabilities & CLIENT_SSL == 0 || greeting.capabilities & PROTOCOL_41 == 0 {
-        return Err(Error::NotOffered);
-    }
-    Ok(greeting)
 }
 
-/// What the server's greeting said, in plaintext.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Greeting {
-    /// The server's version. MariaDB puts `5.5.5-` in front of its own.
-    pub server_version: UntrustedText,
-    /// The connection id, as in `KILL`.
-    pub connection_id: u32,
-    /// The random bytes that a password is hashed with: 20, without the NUL behind them.
-    pub scramble: Vec<u8>,
-    /// The capability flags; [`CLIENT_SSL`] is among them.
-    pub capabilities: u32,
-    /// MariaDB's further capability flags, 0 from MySQL.
-    pub mariadb_capabilities: u32,
-    /// The default character set and collation.
-    pub character_set: u8,
-    /// The status flags.
-    pub status: u16,
-    /// The authentication plugin that the server begins with.
-    pub auth_plugin: UntrustedText,
+#[derive(Debug)]
+struct Greetings;
+
+/// What a server begins with.
+struct Heard {
+    greeting: Option<Vec<u8>>,
+    /// An ERR packet instead: too many connections, host not allowed. Or behind it: the server is shutting down. Whatever its
+    /// sequence id, since servers and proxies count differently there.
+    error: Option<Refusal>,
 }
 
-impl Greeting {
-    /// The payload of a greeting, behind its version byte.
-    pub(super) fn parse(mut fields: Fields<'_>) -> Option<Self> {
-        let server_version = UntrustedText::new(fields.until_nul()?);
-        let connection_id = u32::from_le_bytes(fields.array()?);
-        let mut scramble = fields.bytes(8)?.to_vec();
-        fields.u8()?;
-        let [low, lower] = fields.array()?;
-        let character_set = fields.u8()?;
-        let status = u16::from_le_bytes(fields.array()?);
-        let [upper, high] = fields.array()?;
-        let capabilities = u32::from_le_bytes([low, lower, upper, high]);
-        let scramble_length = usize::from(fields.u8()?);
-        fields.bytes(6)?;
-        let mariadb = fields.array()?;
-        // "length of auth-plugin-data-part-2 (max. 13)": at least 13 bytes, the last of them a NUL
-        let rest = fields.bytes(scramble_length.saturating_sub(8).max(13))?;
-        scramble.extend(rest.iter().take_while(|byte| **byte != 0));
-        // Some servers leave the NUL behind the plugin's name out.
-        let auth_plugin = fields.until_nul().unwrap_or(fields.rest());
-        Some(Self {
-            server_version,
-            connection_id,
-            scramble,
-            capabilities,
-            // With CLIENT_MYSQL (1) these four bytes are filler.
-            mariadb_capabilities: if capabilities & LONG_PASSWORD == 0 {
-                u32::from_le_bytes(mariadb)
-            } else {
-                0
+impl ReadMessages for Greetings {
+    type Message = Heard;
+
+    fn next(&mut self, plain: &mut Plain) -> Result<Option<Heard>, Error> {
+        let Some((length, sequence)) = next_header(plain, "greeting")? else {
+            return Ok(None);
+        };
+        match (sequence, length, plain.peek().get(HEADER)) {
+            (1.., 0, _) => return Err(wrong_sequence(plain)),
+            (0, ..) | (_, _, None | Some(&ERR)) => {}
+            (1.., _, Some(_)) => return Err(wrong_sequence(plain)),
+        }
+        let Some(payload) = take_payload(plain, length) else {
+            return Ok(None);
+        };
+        Ok(Some(match err_refusal(&payload) {
+            Some(refusal) => Heard {
+                greeting: None,
+                error: Some(refusal),
             },
-            character_set,
-            status,
-            auth_plugin: UntrustedText::new(auth_plugin),
-        })
+            None => Heard {
+                greeting: Some(payload),
+                error: next_error(plain),
+            },
+        }))
     }
+}
+
+/// An ERR packet that is there as a whole. It is not consumed.
+fn next_error(plain: &Plain) -> Option<Refusal> {
+    let (length, _) = next_header(plain, "").ok()??;
+    let end = length.saturating_add(HEADER);
+    err_refusal(plain.peek().get(HEADER..end)?)
 }

@@ -6,7 +6,7 @@
 
 use starttls_core::{Error, Plain};
 
-use crate::read::fields::{Fields, take};
+use crate::read::fields::{Fields, foreign_words};
 use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 
 /// SEQUENCE.
@@ -18,15 +18,23 @@ pub(crate) const ENUMERATED: u8 = 0x0a;
 /// OCTET STRING.
 pub(crate) const OCTET_STRING: u8 = 0x04;
 
-/// The contents of the next message, a SEQUENCE of at most `limit` bytes; consumed to its last byte.
-pub(crate) fn next_sequence(plain: &mut Plain, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+/// BOOLEAN.
+pub(crate) const BOOLEAN: u8 = 0x01;
+
+/// The next message, a SEQUENCE of at most `limit` bytes: how long it is as a whole, and its contents. It is not consumed.
+pub(crate) fn next_sequence(plain: &Plain, limit: usize) -> Result<Option<(usize, &[u8])>, Error> {
     let unread = plain.peek();
     refuse_tls_record(unread)?;
     match unread {
         // It may be the first byte of a TLS record.
         [] | [0x15 | 0x16] => return Ok(None),
         [SEQUENCE, ..] => {}
-        [other, ..] => return Err(malformed("message", &[*other])),
+        _ => {
+            return match foreign_words(plain, 0) {
+                Some(words) => Err(malformed("message", words)),
+                None => Ok(None),
+            };
+        }
     }
     let mut fields = Fields::new(unread);
     fields.u8();
@@ -39,10 +47,29 @@ pub(crate) fn next_sequence(plain: &mut Plain, limit: usize) -> Result<Option<Ve
         return Err(too_long("message", limit));
     }
     let header = unread.len().saturating_sub(fields.rest().len());
-    let Some(mut message) = take(plain, header.saturating_add(length)) else {
-        return Ok(None);
-    };
-    Ok(Some(message.split_off(header.min(message.len()))))
+    let message = fields.bytes(length);
+    Ok(message.map(|message| (header.saturating_add(length), message)))
+}
+
+/// The tag of the operation behind the message id, however long the message is: `Some(None)` if there can be none.
+pub(crate) fn operation_tag(unread: &[u8]) -> Option<Option<u8>> {
+    let mut fields = Fields::new(unread);
+    fields.u8()?;
+    for wanted in [None, Some(INTEGER)] {
+        if let Some(wanted) = wanted
+            && fields.u8()? != wanted
+        {
+            return Some(None);
+        }
+        match (length(&mut fields), wanted) {
+            (Length::Incomplete, _) => return None,
+            (Length::Definite(_), None) => {}
+            // An id has 31 bits.
+            (Length::Definite(length @ 0..=4), Some(_)) => drop(fields.bytes(length)?),
+            _ => return Some(None),
+        }
+    }
+    fields.u8().map(Some)
 }
 
 /// The next element of a message that is there as a whole: its tag and its contents.
@@ -121,16 +148,18 @@ mod tests {
 
     use super::*;
 
-    fn message(bytes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        next_sequence(&mut Plain::with_prefix(bytes), 100)
+    fn message(bytes: &[u8]) -> Result<Option<(usize, Vec<u8>)>, Error> {
+        let plain = Plain::with_prefix(bytes);
+        let message = next_sequence(&plain, 100)?;
+        Ok(message.map(|(length, contents)| (length, contents.to_vec())))
     }
 
     #[test]
     fn takes_every_length_form_and_leaves_the_rest() {
         for form in [&b"\x02"[..], b"\x81\x02", b"\x82\0\x02", b"\x84\0\0\0\x02"] {
-            let mut plain = Plain::with_prefix(&[b"\x30", form, b"abrest"].concat());
-            assert_eq!(next_sequence(&mut plain, 100), Ok(Some(b"ab".to_vec())));
-            assert_eq!(plain.peek(), b"rest");
+            let bytes = [b"\x30", form, b"abrest"].concat();
+            let length = bytes.len() - b"rest".len();
+            assert_eq!(message(&bytes), Ok(Some((length, b"ab".to_vec()))));
         }
     }
 
@@ -145,7 +174,20 @@ mod tests {
         assert_eq!(message(b"\x30\x84\xff\xff\xff\xff"), Err(too_long));
         assert_eq!(message(b"\x30\x84\0\0"), Ok(None));
         assert_eq!(message(b"\x16\x03"), Err(Misbehaviour::TlsTooEarly.into()));
-        assert_eq!(message(b"+OK"), Err(malformed("message", b"+")));
+        assert_eq!(message(b"+OK ready"), Err(malformed("message", b"+OK ")));
+        assert_eq!(message(b"\0\0"), Err(malformed("message", b"\0")));
+    }
+
+    #[test]
+    fn the_operation_is_known_before_the_message_is_there() {
+        let start = b"\x30\x84\0\xff\xff\xff\x02\x02\x01\x2c\x63";
+        for cut in 0..start.len() {
+            assert_eq!(operation_tag(&start[..cut]), None, "{cut}");
+        }
+        assert_eq!(operation_tag(start), Some(Some(0x63)));
+        assert_eq!(operation_tag(b"\x30\x05\x04"), Some(None));
+        assert_eq!(operation_tag(b"\x30\x80"), Some(None));
+        assert_eq!(operation_tag(b"\x30\x05\x02\x05"), Some(None));
     }
 
     #[test]

@@ -22,6 +22,40 @@ pub(crate) trait ReadMessages {
     }
 }
 
+/// The same where what may come next depends on what is awaited: a version, a list, one byte.
+pub(crate) trait ReadAwaited<A> {
+    type Message;
+
+    /// As [`ReadMessages::MOST`].
+    const MOST: usize = 128;
+
+    /// The next message, which must be what is awaited; consumed as by [`ReadMessages::next`].
+    fn next_awaited(
+        &mut self,
+        awaited: A,
+        plain: &mut Plain,
+    ) -> Result<Option<Self::Message>, Error>;
+
+    /// As [`ReadMessages::consume`].
+    fn consume_awaited(&mut self, plain: &mut Plain) {
+        let _ = plain;
+    }
+}
+
+impl<A, R: ReadMessages> ReadAwaited<A> for R {
+    type Message = R::Message;
+
+    const MOST: usize = R::MOST;
+
+    fn next_awaited(&mut self, _: A, plain: &mut Plain) -> Result<Option<Self::Message>, Error> {
+        self.next(plain)
+    }
+
+    fn consume_awaited(&mut self, plain: &mut Plain) {
+        self.consume(plain);
+    }
+}
+
 /// What one side does next. `A` is what it awaits from the peer, where that is not always the same.
 #[derive(Debug)]
 pub(crate) enum Step<A = ()> {
@@ -88,19 +122,45 @@ impl Outcome {
 #[derive(Debug)]
 pub(crate) struct Dialogue<R, A = ()> {
     messages: R,
-    next: Step<A>,
+    /// `None` until it has begun.
+    next: Option<Step<A>>,
     count: usize,
     outcome: Outcome,
 }
 
-impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
+impl<A: Copy, R: ReadAwaited<A>> Dialogue<R, A> {
     pub(crate) fn new(messages: R, first: Step<A>) -> Self {
+        let mut dialogue = Self::unbegun(messages);
+        dialogue.begin(first);
+        dialogue
+    }
+
+    /// One whose first step is not known yet: the caller's words may still change, and are looked at before they are said.
+    pub(crate) fn unbegun(messages: R) -> Self {
         Self {
             messages,
-            next: first,
+            next: None,
             count: 0,
             outcome: Outcome::default(),
         }
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.next.is_some()
+    }
+
+    pub(crate) fn begin(&mut self, first: Step<A>) {
+        self.next = Some(first);
+    }
+
+    /// What reads the messages.
+    pub(crate) fn reader(&self) -> &R {
+        &self.messages
+    }
+
+    /// The same, to be configured.
+    pub(crate) fn messages(&mut self) -> &mut R {
+        &mut self.messages
     }
 
     /// Goes as far as the input allows. `react` tells the step that follows from a message, by what was awaited.
@@ -122,24 +182,27 @@ impl<R: ReadMessages, A: Copy> Dialogue<R, A> {
         mut react: impl FnMut(A, &R::Message) -> Result<Step<A>, Error>,
     ) -> Result<Progress, Error> {
         loop {
-            match &mut self.next {
-                Step::Await(awaited) => match self.messages.next(plain)? {
+            let Some(next) = &mut self.next else {
+                return Ok(Progress::NeedInput);
+            };
+            match next {
+                Step::Await(awaited) => match self.messages.next_awaited(*awaited, plain)? {
                     Some(message) => {
                         self.count = self.count.saturating_add(1);
                         if self.count > R::MOST {
                             return Err(too_long("messages", R::MOST));
                         }
-                        let next = react(*awaited, &message);
-                        if !matches!(next, Ok(Step::Leave)) {
-                            self.messages.consume(plain);
+                        let step = react(*awaited, &message);
+                        if !matches!(step, Ok(Step::Leave)) {
+                            self.messages.consume_awaited(plain);
                         }
-                        self.next = next?;
+                        *next = step?;
                     }
                     None => return Ok(Progress::NeedInput),
                 },
                 Step::Say(words, awaited) => {
                     plain.write_all(words)?;
-                    self.next = Step::Await(*awaited);
+                    *next = Step::Await(*awaited);
                 }
                 Step::Done(boundary) => return Ok(Progress::Done(*boundary)),
                 Step::GoAhead(words) => {

@@ -21,6 +21,8 @@ pub(crate) enum LineEnd {
 #[derive(Debug)]
 pub(crate) struct Lines {
     end: LineEnd,
+    /// The most bytes of a line, without its end.
+    longest: usize,
     /// Bytes of the current line that were searched before.
     searched: usize,
     /// Bytes of the line that was read last, with its end, until they are consumed.
@@ -30,8 +32,14 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new(end: LineEnd) -> Self {
+        Self::of_up_to(MAX_LINE, end)
+    }
+
+    /// Lines of another protocol than most, with up to `longest` bytes.
+    pub(crate) fn of_up_to(longest: usize, end: LineEnd) -> Self {
         Self {
             end,
+            longest,
             searched: 0,
             pending: 0,
             count: 0,
@@ -52,16 +60,16 @@ impl ReadMessages for Lines {
         let Some(found) = unsearched.iter().position(|byte| *byte == b'\n') else {
             self.searched = unread.len();
             // The two bytes of the line end do not count.
-            return if unread.len() > MAX_LINE.saturating_add(1) {
-                Err(too_long_line())
+            return if unread.len() > self.longest.saturating_add(1) {
+                Err(self.too_long())
             } else {
                 Ok(None)
             };
         };
         let length = self.searched.saturating_add(found);
         // Before anything else, since a line that comes in pieces is too long before its end is known.
-        if length > MAX_LINE.saturating_add(1) {
-            return Err(too_long_line());
+        if length > self.longest.saturating_add(1) {
+            return Err(self.too_long());
         }
         let line = unread.get(..length).unwrap_or_default();
         let line = match self.end {
@@ -71,8 +79,8 @@ impl ReadMessages for Lines {
                 .ok_or_else(|| malformed("line end", line))?,
             LineEnd::Lf => line.strip_suffix(b"\r").unwrap_or(line),
         };
-        if line.len() > MAX_LINE {
-            return Err(too_long_line());
+        if line.len() > self.longest {
+            return Err(self.too_long());
         }
         self.count = self.count.saturating_add(1);
         if self.count > MAX_LINES {
@@ -97,8 +105,10 @@ impl Lines {
     }
 }
 
-fn too_long_line() -> Error {
-    too_long("line", MAX_LINE)
+impl Lines {
+    fn too_long(&self) -> Error {
+        too_long("line", self.longest)
+    }
 }
 
 /// The caller's own words on a line: a line end in them would be a second command.

@@ -69,7 +69,10 @@ impl Protocol {
                 Box::new(rpc::Client::new(program, version))
             }
             Self::Vencrypt => Box::new(vencrypt::Client::new(options.subtypes.iter().copied())),
-            Self::Rdp => Box::new(rdp::Client::new(rdp::Protocols::TLS)),
+            // The default of Windows takes CredSSP only.
+            Self::Rdp => Box::new(rdp::Client::new(
+                rdp::Protocols::TLS | rdp::Protocols::CREDSSP,
+            )),
             Self::Nut => Box::new(nut::Client::new()),
             Self::Munin => Box::new(munin::Client::new()),
             Self::Nats => Box::new(nats::Client::new()),

@@ -91,7 +91,7 @@ impl Tunnel for Reader {}
 
 fn read_v1(plain: &mut Plain) -> Result<Option<Header>, Error> {
     let unread = plain.peek();
-    expect_start(unread, V1, "PROXY header")?;
+    expect_start(plain, V1, "PROXY header")?;
     let window = unread.get(..MAX_V1).unwrap_or(unread);
     let mut ends = window
         .iter()
@@ -162,7 +162,7 @@ fn parse_v1(line: &[u8]) -> Option<Header> {
 
 fn read_v2(plain: &mut Plain) -> Result<Option<Header>, Error> {
     let unread = plain.peek();
-    expect_start(unread, V2, "PROXY header")?;
+    expect_start(plain, V2, "PROXY header")?;
     let Some(fixed) = unread.get(..V2_FIXED) else {
         return Ok(None);
     };
