@@ -35,7 +35,7 @@ async fn mysql_and_a_query_inside() {
         let plain = connect(port(MYSQL)).await;
         let connection = connection(client_config(&[version]), "localhost");
         let mut tls = Inside::new(plain.upgrade(&mut client, connection).await.unwrap());
-        let greeting = client.greeting().unwrap();
+        let greeting = client.greeting().unwrap().into_inner();
         assert_eq!(greeting.scramble.len(), 20);
         assert!(greeting.server_version.escaped().contains("MariaDB"));
 

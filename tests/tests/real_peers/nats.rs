@@ -17,7 +17,8 @@ async fn nats_with_each_version() {
 async fn nats_and_a_message_inside() {
     let mut client = nats::Client::new();
     let mut tls = inside(port(NATS), &mut client).await;
-    assert!(client.info().unwrap().starts_with(b"{"));
+    let info = client.info().unwrap().into_inner();
+    assert!(info.json().starts_with(b"{") && info.tls_required());
     tls.say("CONNECT {\"verbose\":false}").await;
     tls.say("PING").await;
     tls.lines(|line| line == "PONG").await;

@@ -21,7 +21,7 @@ async fn rdp_with_each_version() {
 async fn rdp_with_more_to_choose_from() {
     let mut client = Client::new(Protocols::TLS | Protocols::CREDSSP).cookie("test");
     inside(port(RDP), &mut client).await;
-    assert_eq!(client.selected(), Some(Protocols::TLS));
+    assert_eq!(client.selected().unwrap().into_inner(), Protocols::TLS);
 }
 
 #[tokio::test]
