@@ -44,6 +44,20 @@ impl Info {
     }
 }
 
+/// One line: whom it is connected to, and behind it what was negotiated, or `plaintext`.
+impl fmt::Display for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.peer_addr {
+            Some(peer) => write!(f, "{peer} ")?,
+            None => f.write_str("(gone) ")?,
+        }
+        match &self.tls {
+            Some(tls) => tls.fmt(f),
+            None => f.write_str("plaintext"),
+        }
+    }
+}
+
 /// What a TLS connection has negotiated, and with whom.
 ///
 /// Its text is one line: `TLSv1_3 TLS13_AES_128_GCM_SHA256 X25519MLKEM768 alpn=h2 certificates=2`. What the peer has chosen freely in it is escaped.
