@@ -78,7 +78,7 @@ fn attempt(policy: &Policy) -> Report {
     let server = server_config_with(&CERTS.server, &VERSIONS);
     let server = ServerConnection::new(Arc::new(server)).unwrap();
     match handshake(connection.unwrap(), server) {
-        Ok(pair) => attempt.secured(&pair.client),
+        Ok(pair) => attempt.secured(pair.client.connection()),
         Err(error) => attempt.failed(Some(&error)),
     }
 }
@@ -326,7 +326,7 @@ fn a_report_says_whether_the_key_exchange_is_post_quantum() {
         .unwrap();
         let server = ServerConnection::new(Arc::new(server)).unwrap();
         let pair = handshake(connection.unwrap(), server).unwrap();
-        let identity = attempt.secured(&pair.client).identity.unwrap();
+        let identity = attempt.secured(pair.client.connection()).identity.unwrap();
         assert_eq!(identity.post_quantum, expected, "{identity:?}");
         assert_eq!(identity.key_exchange, Some(format!("{:?}", group.name())));
         // The server knows as much; its peer has shown no certificate.

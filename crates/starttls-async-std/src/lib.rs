@@ -47,3 +47,6 @@ pub use starttls_futures::{
     Deadlines, Error, Info, Parts, ReadHalf, ReuniteError, TlsInfo, TlsParts, Waiting, WriteHalf,
     rustls, starttls_core,
 };
+
+#[cfg(feature = "policy")]
+pub use starttls_futures::starttls_policy;

@@ -34,3 +34,6 @@ pub use starttls_stream::{
     Deadlines, Error, Info, Parts, TlsInfo, TlsParts, Waiting, rustls, starttls_core,
 };
 pub use timed::{ReadHalf, ReuniteError, WriteHalf};
+
+#[cfg(feature = "policy")]
+pub use starttls_stream::starttls_policy;

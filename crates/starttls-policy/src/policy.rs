@@ -1,12 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use starttls_core::{Error, Misuse, Tls, rustls};
+use starttls_core::{Error, Misuse, rustls};
 
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::{ClientConfig, ClientConnection, Connection};
 
 use crate::dane;
 use crate::decision::{Action, By, Decision, Requirement};
@@ -187,12 +187,12 @@ impl Attempt {
     }
 
     /// The handshake is complete.
-    pub fn secured(self, tls: &Tls) -> Report {
+    pub fn secured(self, connection: &Connection) -> Report {
         let authenticated = match self.requirement {
             Requirement::Verify(by) => Some(by),
             _ => None,
         };
-        let identity = Identity::of(tls.connection());
+        let identity = Identity::of(connection);
         Report {
             authenticated,
             identity,

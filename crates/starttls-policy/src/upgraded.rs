@@ -30,6 +30,16 @@ pub struct Failed<E> {
     pub report: Option<Box<Report>>,
 }
 
+impl<E> Failed<E> {
+    /// An error and its report.
+    pub fn new(error: E, report: Option<Report>) -> Self {
+        Self {
+            error,
+            report: report.map(Box::new),
+        }
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for Failed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)

@@ -43,5 +43,10 @@ pub use transport::{Duplicate, Transport, Untimed};
 mod upgradeable;
 pub use upgradeable::UpgradeableStream;
 
+#[cfg(feature = "policy")]
+mod by_policy;
+
 pub use starttls_core;
 pub use starttls_core::rustls;
+#[cfg(feature = "policy")]
+pub use starttls_policy;

@@ -96,6 +96,25 @@ macro_rules! tls_stream_methods {
                 self.inner.driver.phase().tls_exporter()
             }
 
+            /// The channel bindings that this connection has, best first. A server's does not know its own certificate: see
+            /// [`channel_bindings_with`](Self::channel_bindings_with).
+            #[cfg(feature = "policy")]
+            pub fn channel_bindings(&self) -> $crate::starttls_policy::binding::Bindings {
+                $crate::starttls_policy::binding::Bindings::of(self.inner.driver.phase())
+            }
+
+            /// The same for a server that has shown this certificate: `RememberCertificate` of `starttls-policy` knows which.
+            #[cfg(feature = "policy")]
+            pub fn channel_bindings_with(
+                &self,
+                own: Option<&$crate::rustls::pki_types::CertificateDer<'_>>,
+            ) -> $crate::starttls_policy::binding::Bindings {
+                $crate::starttls_policy::binding::Bindings::with_certificate(
+                    self.inner.driver.phase(),
+                    own,
+                )
+            }
+
             /// Encrypts under new keys from the next write on, and asks the peer to do so too (`KeyUpdate`, RFC 8446 section 4.6.3). The request leaves with
             /// the next write or flush.
             ///

@@ -40,6 +40,8 @@ pub struct PlainStream<IO> {
 }
 
 crate::plain_stream_methods!(PlainStream<IO>);
+#[cfg(feature = "policy")]
+crate::policy_methods!(PlainStream<IO>, over(Transport), ()());
 
 impl<IO: Transport> PlainStream<IO> {
     /// Switches to TLS and completes the handshake. `connection` is a `rustls::ClientConnection` or a `rustls::ServerConnection`. What was

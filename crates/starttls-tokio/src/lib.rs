@@ -30,3 +30,6 @@ pub use upgradeable::UpgradeableStream;
 pub use starttls_stream::{
     Deadlines, Error, Info, Parts, TlsInfo, TlsParts, Waiting, rustls, starttls_core,
 };
+
+#[cfg(feature = "policy")]
+pub use starttls_stream::starttls_policy;

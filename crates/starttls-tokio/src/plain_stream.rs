@@ -44,6 +44,10 @@ pub struct PlainStream<IO> {
 }
 
 plain_stream_methods!(PlainStream<IO>);
+#[cfg(feature = "policy")]
+starttls_stream::policy_methods!(
+    PlainStream<IO>, over (AsyncRead + AsyncWrite + Unpin), (async) (.await)
+);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PlainStream<IO> {
     /// Two halves, to be read in one task and written in another; to be made one again with [`ReadHalf::unsplit`] before the upgrade.

@@ -9,6 +9,11 @@ pub use starttls_core::*;
 #[doc(inline)]
 pub use starttls_protocols::{registry::Protocol, *};
 
+/// Must there be TLS, with whom, and what came of it: `starttls-policy`.
+#[cfg(feature = "policy")]
+#[doc(inline)]
+pub use starttls_policy as policy;
+
 /// On async-std: `starttls-async-std`.
 #[cfg(feature = "async-std")]
 #[doc(inline)]

@@ -45,6 +45,10 @@ pub struct PlainStream<IO, T: Timer> {
 }
 
 plain_stream_methods!(PlainStream<IO, T: Timer>);
+#[cfg(feature = "policy")]
+starttls_stream::policy_methods!(
+    PlainStream<IO, T: Timer>, over (AsyncRead + AsyncWrite + Unpin), (async) (.await)
+);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> PlainStream<IO, T> {
     /// Two halves, to be read in one task and written in another; to be made one again with [`ReadHalf::reunite`] before the upgrade.
