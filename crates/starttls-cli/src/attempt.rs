@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use starttls_protocols::registry::{ClientOptions, First};
-use starttls_tokio::core::{Error as CoreError, Misbehaviour};
 use starttls_tokio::rustls::crypto::SupportedKxGroup;
 use starttls_tokio::rustls::pki_types::ServerName;
 use starttls_tokio::rustls::{
     ClientConfig, ClientConnection, Connection, HandshakeKind, NamedGroup, ProtocolVersion,
 };
+use starttls_tokio::starttls_core::{Error as CoreError, Misbehaviour};
 use starttls_tokio::{Deadlines, PlainStream, TlsStream};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

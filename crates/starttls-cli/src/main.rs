@@ -7,10 +7,12 @@ mod dial;
 mod generate;
 mod http;
 mod metrics;
+mod middle;
 mod peer;
 mod report;
 mod scan;
 mod secret;
+mod serve;
 mod terminal;
 mod trust;
 
@@ -40,6 +42,9 @@ enum Command {
     Check(check::Check),
     Exporter(check::Exporter),
     Scan(scan::Scan),
+    Proxy(middle::Proxy),
+    Tunnel(middle::Tunnel),
+    Route(middle::Route),
     Completions(generate::Completions),
     Man(generate::Man),
     Schema(generate::Schema),
@@ -66,6 +71,9 @@ fn main() -> ExitCode {
             Command::Check(check) => check.run().await,
             Command::Exporter(exporter) => exporter.run().await,
             Command::Scan(scan) => scan.run().await,
+            Command::Proxy(proxy) => proxy.run().await,
+            Command::Tunnel(tunnel) => tunnel.run().await,
+            Command::Route(route) => route.run().await,
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
             Command::Schema(schema) => schema.run(),

@@ -11,15 +11,22 @@ use crate::trust::{Trust, TrustArguments};
 /// The options of every client.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PeerArguments {
+    #[command(flatten)]
+    pub(crate) reach: ReachArguments,
+    /// For everything up to TLS
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// How to reach a server.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReachArguments {
     /// TLS from the first byte, without an upgrade
     #[arg(long)]
     pub(crate) implicit: bool,
     /// Our own name, for EHLO and for XMPP servers
     #[arg(long, value_name = "NAME")]
     pub(crate) from_name: Option<String>,
-    /// For everything up to TLS
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = duration)]
-    pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) via: ViaArguments,
     #[command(flatten)]
@@ -29,6 +36,18 @@ pub(crate) struct PeerArguments {
 impl PeerArguments {
     /// What is the same for all peers is read once.
     pub(crate) fn attempts(&self, name: Name, hosts: &[Host]) -> Result<Vec<Attempt>, String> {
+        self.reach.attempts(name, hosts, self.timeout)
+    }
+}
+
+impl ReachArguments {
+    /// What is the same for all peers is read once.
+    pub(crate) fn attempts(
+        &self,
+        name: Name,
+        hosts: &[Host],
+        timeout: Duration,
+    ) -> Result<Vec<Attempt>, String> {
         let trust = Trust::new(&self.trust)?;
         let hops = self.via.hops()?;
         hosts
@@ -53,7 +72,7 @@ impl PeerArguments {
                     servername: self.trust.servername.clone(),
                     own_name: self.from_name.clone(),
                     trust: trust.clone(),
-                    timeout: self.timeout,
+                    timeout,
                 })
             })
             .collect()

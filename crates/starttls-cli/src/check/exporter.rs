@@ -113,8 +113,8 @@ impl State {
             match &*name {
                 "target" => target = Some(value.into_owned()),
                 "module" => module = Some(value.into_owned()),
-                "servername" | "hostname" => peer.trust.servername = Some(value.into_owned()),
-                "implicit" => peer.implicit = value != "false",
+                "servername" | "hostname" => peer.reach.trust.servername = Some(value.into_owned()),
+                "implicit" => peer.reach.implicit = value != "false",
                 _ => {}
             }
         }

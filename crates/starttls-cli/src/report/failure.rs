@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 
 use starttls_tokio::Error;
-use starttls_tokio::core::{Error as CoreError, Misuse, Refusal, Stage as CoreStage};
 use starttls_tokio::rustls;
+use starttls_tokio::starttls_core::{Error as CoreError, Misuse, Refusal, Stage as CoreStage};
 
 use crate::report::Outcome;
 
@@ -16,6 +16,8 @@ pub(crate) enum Stage {
     Proxy,
     Negotiation,
     Handshake,
+    /// Behind the handshake.
+    Traffic,
 }
 
 /// Why there is no TLS. `Display` has no word of the peer's.
@@ -27,13 +29,15 @@ pub(crate) enum Failure {
     /// The two sides did not come to TLS, in this stage.
     Protocol(Stage, CoreError),
     Timeout(Stage),
+    /// The server behind us was not reached, or has broken its protocol.
+    Backend(String),
 }
 
 impl Failure {
     pub(crate) fn of(stage: Stage, error: Error) -> Self {
         match error {
             Error::Protocol(error) => Self::Protocol(stage, error),
-            Error::Deadline => Self::Timeout(stage),
+            Error::Deadline { .. } => Self::Timeout(stage),
             other => Self::Io(stage, other.into()),
         }
     }
@@ -45,7 +49,9 @@ impl Failure {
             // A server that resets the connection instead of closing it has still left the dialogue.
             Self::Io(Stage::Negotiation, _) => Outcome::Negotiation,
             Self::Io(Stage::Handshake, _) => Outcome::Handshake,
-            Self::Io(Stage::Connecting | Stage::Proxy, _) => Outcome::Network,
+            Self::Io(Stage::Connecting | Stage::Proxy | Stage::Traffic, _) | Self::Backend(_) => {
+                Outcome::Network
+            }
             Self::Protocol(_, CoreError::Misuse(Misuse::Configuration(_))) => Outcome::Usage,
             // The server is at the other end of the tunnel, and was not reached.
             Self::Protocol(Stage::Connecting | Stage::Proxy, _) => Outcome::Network,
@@ -54,7 +60,7 @@ impl Failure {
     }
 
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
-        use starttls_tokio::core::Misbehaviour::Unexpected;
+        use starttls_tokio::starttls_core::Misbehaviour::Unexpected;
         match self {
             Self::Protocol(
                 _,
@@ -104,6 +110,7 @@ impl fmt::Display for Failure {
             Self::Io(stage, error) => write!(f, "the connection failed in {stage}: {error}"),
             Self::Protocol(Stage::Proxy, error) => write!(f, "the proxy leads nowhere: {error}"),
             Self::Protocol(_, error) => error.fmt(f),
+            Self::Backend(what) => write!(f, "the back end: {what}"),
             Self::Timeout(Stage::Connecting) => {
                 f.write_str("the time is over, and there is no connection")
             }
@@ -119,6 +126,7 @@ impl fmt::Display for Stage {
             Self::Proxy => "the dialogue with the proxy",
             Self::Negotiation => "the plaintext dialogue",
             Self::Handshake => "the TLS handshake",
+            Self::Traffic => "the traffic",
         })
     }
 }

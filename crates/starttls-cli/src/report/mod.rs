@@ -8,7 +8,7 @@ mod text;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use starttls_tokio::core::{Refusal, UntrustedText};
+use starttls_tokio::starttls_core::{Refusal, UntrustedText};
 
 pub(crate) use advice::{advice, implicit_instead};
 pub(crate) use escape::{data, escape, lines};

@@ -87,7 +87,7 @@ impl Look {
             found.protocols = usual.map(|protocol| protocol.name().to_owned()).collect();
             return found;
         }
-        if let Some(Failure::Protocol(_, starttls_tokio::core::Error::NotTls { sample })) =
+        if let Some(Failure::Protocol(_, starttls_tokio::starttls_core::Error::NotTls { sample })) =
             &attempted.failure
             && let Some(spoken) = recognise(sample.as_bytes())
             && !spoken.contains(&Spoken::Http)

@@ -75,6 +75,9 @@ pub struct Facts {
     pub boundary_at_client: Boundary,
     /// What bytes behind the end of plaintext are at the server.
     pub boundary_at_server: Boundary,
+    /// The shortest words with which a server may begin, where a client waits for words and no more than that: for who stands between a client and a
+    /// server that has greeted already.
+    pub greeting: Option<&'static str>,
 }
 
 const CLIENT_FIRST: Facts = Facts {
@@ -90,6 +93,7 @@ const CLIENT_FIRST: Facts = Facts {
     roles: &[Role::Client, Role::Server],
     boundary_at_client: Boundary::Exact,
     boundary_at_server: Boundary::Exact,
+    greeting: None,
 };
 
 const SERVER_FIRST: Facts = Facts {
@@ -114,6 +118,7 @@ impl Protocol {
                 port: Some(25),
                 implicit_tls_port: Some(465),
                 after_tls: AfterTls::HelloAgain,
+                greeting: Some("220 localhost ESMTP\r\n"),
                 ..SERVER_FIRST
             },
             Self::Lmtp => Facts {
@@ -122,6 +127,7 @@ impl Protocol {
                 specification: "RFC 2033, RFC 3207",
                 port: Some(24),
                 after_tls: AfterTls::HelloAgain,
+                greeting: Some("220 localhost LMTP\r\n"),
                 ..SERVER_FIRST
             },
             Self::Imap => Facts {
@@ -131,6 +137,7 @@ impl Protocol {
                 port: Some(143),
                 implicit_tls_port: Some(993),
                 after_tls: AfterTls::CapabilitiesAgain,
+                greeting: Some("* OK ready\r\n"),
                 ..SERVER_FIRST
             },
             Self::Pop3 => Facts {
@@ -141,6 +148,7 @@ impl Protocol {
                 port: Some(110),
                 implicit_tls_port: Some(995),
                 after_tls: AfterTls::CapabilitiesAgain,
+                greeting: Some("+OK ready\r\n"),
                 ..SERVER_FIRST
             },
             Self::Nntp => Facts {
@@ -150,6 +158,7 @@ impl Protocol {
                 port: Some(119),
                 implicit_tls_port: Some(563),
                 after_tls: AfterTls::CapabilitiesAgain,
+                greeting: Some("200 ready\r\n"),
                 ..SERVER_FIRST
             },
             Self::Sieve => Facts {
@@ -169,6 +178,7 @@ impl Protocol {
                 port: Some(21),
                 implicit_tls_port: Some(990),
                 after_tls: AfterTls::ProtectData,
+                greeting: Some("220 ready\r\n"),
                 ..SERVER_FIRST
             },
             Self::Xmpp => Facts {
@@ -335,6 +345,7 @@ impl Protocol {
                 title: "Munin",
                 specification: "Munin documentation, munin-node protocol",
                 port: Some(4949),
+                greeting: Some("# munin node at localhost\n"),
                 ..SERVER_FIRST
             },
             Self::Nats => Facts {
