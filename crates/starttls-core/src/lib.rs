@@ -1,3 +1,7 @@
+//! [`Tls::stop_tls`]: Tls::stop_tls
+//! [`Negotiator`]: Negotiator
+//! [`Upgrade`]: Upgrade
+//! [`Plain::accept`]: Plain::accept
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(

@@ -1,3 +1,10 @@
+//! [`timed`]: mod@timed
+//! [`Timer`]: Timer
+//! [`PlainStream`]: PlainStream
+//! [`TlsStream`]: TlsStream
+//! [`TlsStream::stop_tls`]: TlsStream::stop_tls
+//! [`UpgradeableStream`]: UpgradeableStream
+//! [`PlainStream::accept`]: PlainStream::accept
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,3 +1,26 @@
+//! [`smtp`]: mod@smtp
+//! [`imap`]: mod@imap
+//! [`pop3`]: mod@pop3
+//! [`managesieve`]: mod@managesieve
+//! [`nntp`]: mod@nntp
+//! [`ftp`]: mod@ftp
+//! [`xmpp`]: mod@xmpp
+//! [`irc`]: mod@irc
+//! [`ldap`]: mod@ldap
+//! [`postgres`]: mod@postgres
+//! [`mysql`]: mod@mysql
+//! [`telnet`]: mod@telnet
+//! [`nbd`]: mod@nbd
+//! [`rpc`]: mod@rpc
+//! [`vencrypt`]: mod@vencrypt
+//! [`rdp`]: mod@rdp
+//! [`nut`]: mod@nut
+//! [`munin`]: mod@munin
+//! [`nats`]: mod@nats
+//! [`http_upgrade`]: mod@http_upgrade
+//! [`connect`]: mod@connect
+//! [`socks`]: mod@socks
+//! [`proxy`]: mod@proxy
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(

@@ -1,3 +1,9 @@
+//! [`PlainStream`]: PlainStream
+//! [`TlsStream`]: TlsStream
+//! [`TlsStream::stop_tls`]: TlsStream::stop_tls
+//! [`UpgradeableStream`]: UpgradeableStream
+//! [`PlainStream::accept`]: PlainStream::accept
+//! [`Deadlines`]: Deadlines
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,3 +1,12 @@
+//! [`PlainStream`]: PlainStream
+//! [`TlsStream`]: TlsStream
+//! [`Deadlines`]: Deadlines
+//! [`Untimed`]: Untimed
+//! [`TlsStream::split`]: TlsStream::split
+//! [`TlsStream::stop_tls`]: TlsStream::stop_tls
+//! [`UpgradeableStream`]: UpgradeableStream
+//! [`PlainStream::accept`]: PlainStream::accept
+//! [`adapter`]: mod@adapter
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,3 +1,15 @@
+//! [`TlsStream`]: TlsStream
+//! [`PlainStream`]: PlainStream
+//! [`Server::serve`]: Server::serve
+//! [`PlainStream::upgrade_opportunistically`]: PlainStream::upgrade_opportunistically
+//! [`PlainStream::accept`]: PlainStream::accept
+//! [`TlsStream::stop_tls`]: TlsStream::stop_tls
+//! [`UpgradeableStream`]: UpgradeableStream
+//! [`PlainStream::split`]: PlainStream::split
+//! [`TlsStream::split`]: TlsStream::split
+//! [`Deadlines`]: Deadlines
+//! [`connect`]: fn@connect
+//! [`Server`]: Server
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
