@@ -7,13 +7,3 @@ pub mod in_memory;
 pub mod memory;
 
 pub use starttls_testkit::certs;
-
-/// The examples in the front page are compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-pub mod readme {}
-
-/// So are those about event loops.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/embedding.md")]
-pub mod embedding {}

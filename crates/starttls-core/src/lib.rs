@@ -2,7 +2,7 @@
 //! [`Negotiator`]: Negotiator
 //! [`Upgrade`]: Upgrade
 //! [`Plain::accept`]: Plain::accept
-#![doc = include_str!("../README.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(
     clippy::indexing_slicing,

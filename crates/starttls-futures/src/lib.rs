@@ -5,7 +5,7 @@
 //! [`TlsStream::stop_tls`]: TlsStream::stop_tls
 //! [`UpgradeableStream`]: UpgradeableStream
 //! [`PlainStream::accept`]: PlainStream::accept
-#![doc = include_str!("../README.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod net;

@@ -21,7 +21,7 @@
 //! [`connect`]: mod@connect
 //! [`socks`]: mod@socks
 //! [`proxy`]: mod@proxy
-#![doc = include_str!("../README.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(
     clippy::indexing_slicing,

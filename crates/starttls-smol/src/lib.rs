@@ -4,7 +4,7 @@
 //! [`UpgradeableStream`]: UpgradeableStream
 //! [`PlainStream::accept`]: PlainStream::accept
 //! [`Deadlines`]: Deadlines
-#![doc = include_str!("../README.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::time::Duration;

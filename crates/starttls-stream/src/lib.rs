@@ -7,7 +7,7 @@
 //! [`UpgradeableStream`]: UpgradeableStream
 //! [`PlainStream::accept`]: PlainStream::accept
 //! [`adapter`]: mod@adapter
-#![doc = include_str!("../README.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accepted;

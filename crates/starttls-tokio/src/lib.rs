@@ -10,7 +10,7 @@
 //! [`Deadlines`]: Deadlines
 //! [`connect`]: fn@connect
 //! [`Server`]: Server
-#![doc = include_str!("../README.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
