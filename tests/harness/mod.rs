@@ -5,3 +5,4 @@ pub mod mutate;
 pub mod negotiators;
 pub mod run;
 pub mod transcript;
+pub mod white_space;

@@ -480,20 +480,28 @@ pub fn negotiator(protocol: &str, role: Role, start: Start, options: &Options) -
                 (Server, Command) => AnyNegotiator::server(vencrypt::Server::at_command(subtypes)),
             }
         }
-        "xmpp" => match (role, start, options.is("variant", "s2s")) {
-            (Client, Full, false) => AnyNegotiator::client(xmpp::Client::new("example.org")),
-            (Client, Full, true) => {
-                AnyNegotiator::client(xmpp::Client::s2s("example.net", "example.org"))
+        "xmpp" => {
+            let s2s = options.is("variant", "s2s");
+            let server = |mut server: xmpp::Server| {
+                if options.is("optional", "yes") {
+                    server = server.optional();
+                }
+                if let Some(domain) = options.get("serves").map(str::to_owned) {
+                    server = server.serves(move |wanted| wanted == domain);
+                }
+                AnyNegotiator::server(server)
+            };
+            match (role, start) {
+                (Client, Full) if s2s => {
+                    AnyNegotiator::client(xmpp::Client::s2s("example.net", "example.org"))
+                }
+                (Client, Full) => AnyNegotiator::client(xmpp::Client::new("example.org")),
+                (Client, Command) => AnyNegotiator::client(xmpp::Client::at_command()),
+                (Server, Full) if s2s => server(xmpp::Server::s2s("example.org", "stream-1")),
+                (Server, Full) => server(xmpp::Server::new("example.org", "stream-1")),
+                (Server, Command) => server(xmpp::Server::at_command()),
             }
-            (Client, Command, _) => AnyNegotiator::client(xmpp::Client::at_command()),
-            (Server, Full, false) => {
-                AnyNegotiator::server(xmpp::Server::new("example.org", "stream-1"))
-            }
-            (Server, Full, true) => {
-                AnyNegotiator::server(xmpp::Server::s2s("example.org", "stream-1"))
-            }
-            (Server, Command, _) => AnyNegotiator::server(xmpp::Server::at_command()),
-        },
+        }
         _ => panic!("no negotiator for {protocol} as {role:?} from {start:?}"),
     }
 }

@@ -7,6 +7,7 @@ use starttls_core::{Boundary, Error, Misbehaviour, Phase, Plain, Progress, Stage
 use super::mutate::random_cuts;
 use super::negotiators::{AnyNegotiator, negotiator};
 use super::transcript::{Transcript, read_directory};
+use super::white_space;
 
 /// Every case of a directory, in every way. The failures are listed with the names of their files.
 ///
@@ -276,6 +277,7 @@ pub(super) struct Run {
     progress: Result<Progress, Error>,
     /// What came when it had finished: these bytes are TLS's.
     behind: usize,
+    drops_white_space: bool,
 }
 
 impl Run {
@@ -299,6 +301,7 @@ impl Run {
             output: Vec::new(),
             progress: Ok(Progress::NeedInput),
             behind: 0,
+            drops_white_space: white_space::is_dropped(protocol, *role),
         }
     }
 
@@ -339,8 +342,8 @@ impl Run {
     /// What came of it, which is final: asked again, with the dialogue before it, it says nothing and comes to the same.
     fn end(mut self, input: &[u8]) -> Result<Outcome, String> {
         let outcome = Outcome {
-            verdict: self.verdict(),
-            left: self.left(),
+            verdict: self.verdict(input),
+            left: self.left(input),
             withheld: matches!(self.progress, Err(Error::UnreadPlaintext { .. })),
             output: std::mem::take(&mut self.output),
         };
@@ -382,17 +385,25 @@ impl Run {
         Ok(())
     }
 
-    fn left(&self) -> usize {
-        self.plain.peek().len() + self.behind
+    fn left(&self, input: &[u8]) -> usize {
+        let left = self.plain.peek().len() + self.behind;
+        let is_boundary = matches!(
+            self.progress,
+            Ok(Progress::Done(_)) | Err(Error::UnreadPlaintext { .. })
+        );
+        if self.drops_white_space && is_boundary {
+            return white_space::behind(&input[input.len() - left..]);
+        }
+        left
     }
 
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self, input: &[u8]) -> Verdict {
         match &self.progress {
             Ok(Progress::NeedInput) => Verdict::Waiting,
             // What is unread now is refused (or, pipelined, goes to TLS); what comes later meets TLS in either case. That
             // the sum is the same in every way is what "the boundary is exact" means.
-            Ok(Progress::Done(boundary)) => Verdict::Done(*boundary, self.left()),
-            Err(Error::UnreadPlaintext { .. }) => Verdict::Done(Boundary::Exact, self.left()),
+            Ok(Progress::Done(boundary)) => Verdict::Done(*boundary, self.left(input)),
+            Err(Error::UnreadPlaintext { .. }) => Verdict::Done(Boundary::Exact, self.left(input)),
             Err(error) => Verdict::Failed(error.clone()),
         }
     }

@@ -7,6 +7,7 @@ use starttls_core::{Boundary, Error, Limits, Phase, Plain, Progress};
 use starttls_protocols::registry::{ClientOptions, Protocol, Role, ServerOptions};
 use starttls_tests::harness::negotiators::{self, AnyNegotiator};
 use starttls_tests::harness::transcript::{Transcript, protocols, read_directory};
+use starttls_tests::harness::white_space;
 
 /// The longest input here: more than a negotiation may have.
 const LONGEST: usize = 80 * 1024;
@@ -34,7 +35,12 @@ impl Outcome {
 }
 
 /// Hands `input` in, cut at `cuts`, and then its end. Every step is asked for twice: the second time there is nothing new.
-fn run(mut negotiator: AnyNegotiator, input: &[u8], cuts: &[usize]) -> Outcome {
+fn run(
+    mut negotiator: AnyNegotiator,
+    drops_white_space: bool,
+    input: &[u8],
+    cuts: &[usize],
+) -> Outcome {
     let mut plain = Plain::new();
     let mut said = Vec::new();
     let mut start = 0;
@@ -52,9 +58,17 @@ fn run(mut negotiator: AnyNegotiator, input: &[u8], cuts: &[usize]) -> Outcome {
                     Err(Error::UnreadPlaintext { .. }) => Ok((Boundary::Exact, plain.peek().len())),
                     end => end,
                 };
+                let rest = |unread| &input[input.len() - behind - unread..];
                 return Outcome {
                     said,
-                    end: end.map(|(boundary, unread)| (boundary, unread + behind)),
+                    end: end.map(|(boundary, unread)| {
+                        let count = if drops_white_space {
+                            white_space::behind(rest(unread))
+                        } else {
+                            unread + behind
+                        };
+                        (boundary, count)
+                    }),
                     withheld,
                 };
             }
@@ -90,12 +104,17 @@ fn step(negotiator: &mut AnyNegotiator, plain: &mut Plain, said: &mut Vec<u8>) -
 }
 
 /// The same end in every way, and nothing that a peer must not be able to cause.
-fn check(make: impl Fn() -> AnyNegotiator, input: &[u8], cuts: &[Index]) -> End {
+fn check(
+    make: impl Fn() -> AnyNegotiator,
+    drops_white_space: bool,
+    input: &[u8],
+    cuts: &[Index],
+) -> End {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
     cuts.sort_unstable();
-    let whole = run(make(), input, &[]);
+    let whole = run(make(), drops_white_space, input, &[]);
     let same = |way: &str, cuts: &[usize]| {
-        let cut = run(make(), input, cuts);
+        let cut = run(make(), drops_white_space, input, cuts);
         assert!(
             cut.is_like(&whole),
             "{way}:\nsaid \"{}\", {:?}\nwhole:\nsaid \"{}\", {:?}",
@@ -217,6 +236,14 @@ fn from_registry(protocol: Protocol, role: Role) -> AnyNegotiator {
     }
 }
 
+fn drops(protocol: Protocol, role: Role) -> bool {
+    let role = match role {
+        Role::Client => negotiators::Role::Client,
+        Role::Server => negotiators::Role::Server,
+    };
+    white_space::is_dropped(protocol.name(), role)
+}
+
 fn of_transcript(transcript: &Transcript) -> AnyNegotiator {
     negotiators::negotiator(
         &transcript.protocol,
@@ -268,7 +295,7 @@ proptest! {
         input in prop::collection::vec(any::<u8>(), 0..512),
         cuts in prop::collection::vec(any::<Index>(), 0..6),
     ) {
-        let end = check(|| from_registry(protocol, role), &input, &cuts);
+        let end = check(|| from_registry(protocol, role), drops(protocol, role), &input, &cuts);
         check_end(Some(protocol), role, &end);
     }
 
@@ -280,7 +307,7 @@ proptest! {
         cuts in prop::collection::vec(any::<Index>(), 0..6),
     ) {
         let (_, input) = other.get(transcripts());
-        let end = check(|| from_registry(protocol, role), input, &cuts);
+        let end = check(|| from_registry(protocol, role), drops(protocol, role), input, &cuts);
         check_end(Some(protocol), role, &end);
     }
 
@@ -295,7 +322,8 @@ proptest! {
         for mutation in &mutations {
             mutate(transcript, &mut input, mutation);
         }
-        let end = check(|| of_transcript(transcript), &input, &cuts);
+        let drops = white_space::is_dropped(&transcript.protocol, transcript.role);
+        let end = check(|| of_transcript(transcript), drops, &input, &cuts);
         check_end(None, Role::Client, &end);
     }
 }

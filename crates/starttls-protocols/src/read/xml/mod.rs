@@ -13,11 +13,19 @@ use starttls_core::{Error, Plain};
 
 use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
 
+mod element;
+pub use element::Element;
+
 /// What a comment, a processing instruction, a DTD or a CDATA section is malformed as.
 pub(crate) const FORBIDDEN: &str = "markup that XMPP forbids";
 
 /// The longest tag and the longest run of text. Stream headers have about 300 bytes, most of them namespaces.
 const MAX_PIECE: usize = 4 * 1024;
+/// The most attributes of a tag, each of which is compared with those before it. A stream header has about 8.
+const MAX_ATTRIBUTES: usize = 64;
+/// The most namespaces that are declared at a time, among which every name is looked up. A stream header declares 2 or 3, a server between
+/// servers some more.
+const MAX_NAMESPACES: usize = 64;
 /// The deepest nesting. The stream features of today's servers reach 7.
 const MAX_DEPTH: usize = 16;
 
@@ -32,32 +40,12 @@ pub(crate) enum Piece {
     Text(String),
 }
 
-/// A start tag with its names resolved.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Element {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    /// Those without a prefix.
-    pub(crate) attributes: Vec<(String, String)>,
-}
-
-impl Element {
-    pub(crate) fn is(&self, namespace: &str, name: &str) -> bool {
-        self.namespace == namespace && self.name == name
-    }
-
-    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.attributes.iter().find(|(key, _)| key == name)?;
-        Some(value)
-    }
-}
-
 /// Reads one stream.
 #[derive(Debug)]
 pub(crate) struct Xml {
     namespaces: NamespaceResolver,
-    /// The qualified names of the open elements.
-    open: Vec<Vec<u8>>,
+    /// The qualified names of the open elements, and how many namespaces each declares.
+    open: Vec<(Vec<u8>, usize)>,
     /// Nothing but the declaration may come before the first element, and it only once.
     declaration_possible: bool,
     /// The last tag was an empty-element tag.
@@ -65,6 +53,8 @@ pub(crate) struct Xml {
     scan: ElementParser,
     /// Bytes of the current piece that were searched before.
     searched: usize,
+    /// The length of the next tag, if it was looked at already.
+    found: Option<usize>,
 }
 
 impl Xml {
@@ -77,6 +67,7 @@ impl Xml {
             pending_close: false,
             scan: ElementParser::default(),
             searched: 0,
+            found: None,
         }
     }
 
@@ -87,7 +78,7 @@ impl Xml {
         // Fails for the two prefixes that XML has reserved only.
         let added = xml.namespaces.add(prefix, Namespace(namespace.as_bytes()));
         debug_assert!(added.is_ok());
-        xml.open.push(b"stream:stream".to_vec());
+        xml.open.push((b"stream:stream".to_vec(), 1));
         xml.declaration_possible = false;
         xml
     }
@@ -97,12 +88,26 @@ impl Xml {
         self.open.len()
     }
 
-    /// The namespace of names without a prefix.
-    pub(crate) fn default_namespace(&self) -> &[u8] {
-        match self.namespaces.resolve_prefix(None, true) {
-            ResolveResult::Bound(Namespace(namespace)) => namespace,
-            ResolveResult::Unbound | ResolveResult::Unknown(_) => b"",
+    /// The element that begins next inside the stream. Nothing is consumed but white space in front of it. `None` if its tag is not complete, or
+    /// if something else comes next.
+    pub(crate) fn peek(&mut self, plain: &mut Plain) -> Result<Option<Element>, Error> {
+        if self.searched == 0 {
+            self.skip_white_space(plain);
         }
+        if self.pending_close || !matches!(plain.peek(), [b'<', next, ..] if !b"/?!".contains(next))
+        {
+            return Ok(None);
+        }
+        let Some(length) = self.find(plain)? else {
+            return Ok(None);
+        };
+        let tag = plain.peek().get(..length).unwrap_or_default();
+        let Piece::Opened(element) = self.tag(tag)? else {
+            return Ok(None);
+        };
+        self.pending_close = false;
+        self.close();
+        Ok(Some(element))
     }
 
     /// The next piece, consumed to its last byte and no further; `None` if it is not complete.
@@ -145,10 +150,7 @@ impl Xml {
     }
 
     fn skip_white_space(&mut self, plain: &mut Plain) {
-        let is_space = |byte: &&u8| matches!(**byte, b' ' | b'\t' | b'\r' | b'\n');
-        let spaces = plain.peek().iter().take_while(is_space).count();
-        if spaces > 0 {
-            plain.consume(spaces);
+        if skip_white_space(plain) > 0 {
             // "the XML declaration ... at the very beginning" (XML section 2.8)
             self.declaration_possible = false;
         }
@@ -156,6 +158,19 @@ impl Xml {
 
     /// Everything from `<` to the `>` that belongs to it.
     fn cut(&mut self, plain: &mut Plain) -> Result<Option<Vec<u8>>, Error> {
+        let Some(length) = self.find(plain)? else {
+            return Ok(None);
+        };
+        let tag = plain.peek().get(..length).unwrap_or_default().to_vec();
+        plain.consume(length);
+        self.found = None;
+        Ok(Some(tag))
+    }
+
+    fn find(&mut self, plain: &Plain) -> Result<Option<usize>, Error> {
+        if self.found.is_some() {
+            return Ok(self.found);
+        }
         let unread = plain.peek();
         let window = unread.get(..MAX_PIECE).unwrap_or(unread);
         let new = window.get(self.searched..).unwrap_or_default();
@@ -167,12 +182,10 @@ impl Xml {
                 Ok(None)
             };
         };
-        let length = self.searched.saturating_add(end).saturating_add(1);
-        let tag = unread.get(..length).unwrap_or_default().to_vec();
-        plain.consume(length);
+        self.found = Some(self.searched.saturating_add(end).saturating_add(1));
         self.scan = ElementParser::default();
         self.searched = 0;
-        Ok(Some(tag))
+        Ok(self.found)
     }
 
     /// Text up to the next `<`, which is left.
@@ -219,7 +232,12 @@ impl Xml {
                 self.pending_close = true;
                 Ok(Piece::Opened(element))
             }
-            Event::End(end) if self.open.last().is_some_and(|open| open == end.name().0) => {
+            Event::End(end)
+                if self
+                    .open
+                    .last()
+                    .is_some_and(|(open, _)| open == end.name().0) =>
+            {
                 self.close();
                 Ok(Piece::Closed)
             }
@@ -236,16 +254,27 @@ impl Xml {
             return Err(malformed());
         }
         let mut attributes = Vec::new();
-        for attribute in start.attributes() {
+        let mut declared = 0_usize;
+        for (index, attribute) in start.attributes().enumerate() {
+            if index >= MAX_ATTRIBUTES {
+                return Err(too_long("attributes", MAX_ATTRIBUTES));
+            }
             let attribute = attribute.map_err(|_| malformed())?;
+            if attribute.key.as_namespace_binding().is_some() {
+                declared = declared.saturating_add(1);
+            }
             if !is_name(attribute.key.0) {
                 return Err(malformed());
             }
             let value = attribute.unescape_value().map_err(|_| malformed())?;
-            if attribute.key.prefix().is_none() {
+            if attribute.key.prefix().is_none() || attribute.key.0 == b"xml:lang" {
                 let key = String::from_utf8_lossy(attribute.key.0).into_owned();
                 attributes.push((key, value.into_owned()));
             }
+        }
+        let in_scope = self.open.iter().map(|(_, declared)| *declared);
+        if in_scope.fold(declared, usize::saturating_add) > MAX_NAMESPACES {
+            return Err(too_long("namespaces", MAX_NAMESPACES));
         }
         self.namespaces.push(start).map_err(|_| malformed())?;
         let (namespace, name) = self.namespaces.resolve_element(start.name());
@@ -254,12 +283,12 @@ impl Xml {
             ResolveResult::Unbound => b"",
             ResolveResult::Unknown(_) => return Err(malformed()),
         };
-        let element = Element {
-            namespace: String::from_utf8_lossy(namespace).into_owned(),
-            name: String::from_utf8_lossy(name.into_inner()).into_owned(),
+        let element = Element::new(
+            String::from_utf8_lossy(namespace).into_owned(),
+            String::from_utf8_lossy(name.into_inner()).into_owned(),
             attributes,
-        };
-        self.open.push(start.name().0.to_vec());
+        );
+        self.open.push((start.name().0.to_vec(), declared));
         Ok(element)
     }
 
@@ -267,6 +296,14 @@ impl Xml {
         self.namespaces.pop();
         self.open.pop();
     }
+}
+
+/// Consumes the white space that is there, which says nothing between the elements of a stream; how much that was.
+pub(crate) fn skip_white_space(plain: &mut Plain) -> usize {
+    let is_space = |byte: &&u8| matches!(**byte, b' ' | b'\t' | b'\r' | b'\n');
+    let spaces = plain.peek().iter().take_while(is_space).count();
+    plain.consume(spaces);
+    spaces
 }
 
 /// A qualified name. Beyond ASCII every character passes: none of them means anything to this reader.
@@ -320,11 +357,7 @@ mod tests {
     }
 
     fn opened(namespace: &str, name: &str) -> Piece {
-        Piece::Opened(Element {
-            namespace: namespace.into(),
-            name: name.into(),
-            attributes: Vec::new(),
-        })
+        Piece::Opened(Element::new(namespace.into(), name.into(), Vec::new()))
     }
 
     fn is_refused(bytes: &[u8]) -> bool {
@@ -341,11 +374,14 @@ mod tests {
         assert_eq!(end, Ok(()));
         assert!(rest.is_empty());
         let mut pieces = pieces.into_iter();
-        assert_eq!(pieces.next(), Some(opened("n", "a")));
+        let Some(Piece::Opened(a)) = pieces.next() else {
+            panic!("no a")
+        };
+        assert!(a.is("n", "a"));
         let Some(Piece::Opened(b)) = pieces.next() else {
             panic!("no b")
         };
-        assert!(b.is("m", "b"));
+        assert!(b.is("m", "b") && b.attribute("xmlns") == Some("m"));
         let rest = [
             Piece::Text("x <".into()),
             Piece::Closed,
@@ -425,6 +461,15 @@ mod tests {
         };
         assert!(is_too_long(&b"<a>".repeat(17)));
         assert!(!is_too_long(&b"<a>".repeat(16)));
+        let declarations = |n: usize| {
+            let declared: String = (0..n).map(|i| format!(" xmlns:p{i}='x'")).collect();
+            format!("<a{declared}>")
+        };
+        let nested = |n: usize| [declarations(n), declarations(n)].concat();
+        assert!(!is_too_long(nested(32).as_bytes()));
+        assert!(is_too_long(nested(33).as_bytes()), "namespaces in scope");
+        let attributes: String = (0..65).map(|i| format!(" a{i}=''")).collect();
+        assert!(is_too_long(format!("<a{attributes}>").as_bytes()));
         assert!(is_too_long(&[b"<", &b"a".repeat(4096)[..]].concat()));
         assert!(is_too_long(&[b"<a><b>", &b"x".repeat(4096)[..]].concat()));
     }
@@ -443,5 +488,25 @@ mod tests {
             }
         }
         assert_eq!(pieces, expected);
+    }
+
+    #[test]
+    fn a_look_at_the_next_element_consumes_nothing() {
+        let (mut xml, mut plain) = (Xml::new(), Plain::new());
+        let mut seen = None;
+        for byte in b"<a xmlns:p='n'> <p:b c='>'/>x" {
+            use starttls_core::Phase;
+            assert_eq!(plain.handle_input(&[*byte]), 1);
+            if xml.depth() == 0 {
+                let _ = xml.next(&mut plain).unwrap();
+            } else if seen.is_none() {
+                seen = xml.peek(&mut plain).unwrap();
+            }
+        }
+        assert!(seen.is_some_and(|b| b.is("n", "b") && b.attribute("c") == Some(">")));
+        assert_eq!(plain.peek(), b"<p:b c='>'/>x");
+        assert!(xml.peek(&mut plain).unwrap().is_some(), "again");
+        assert!(matches!(xml.next(&mut plain), Ok(Some(Piece::Opened(_)))));
+        assert_eq!(plain.peek(), b"x");
     }
 }
