@@ -5,5 +5,6 @@ pub mod dane_table;
 pub mod harness;
 pub mod in_memory;
 pub mod memory;
+pub mod scram;
 
 pub use starttls_testkit::certs;

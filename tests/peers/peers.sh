@@ -259,7 +259,7 @@ C
   launch "$X/proftpd-core/usr/sbin/proftpd" -n -c "$D/proftpd.conf"
 }
 start_prosody() {
-  mkdir -p "$D/data/localhost/accounts"; echo 'return { ["password"] = "secret"; };' >"$D/data/localhost/accounts/test.dat"
+  mkdir -p "$D/data" "$D/plugins"; cp "$(dirname "$0")/mod_auth_bound.lua" "$D/plugins/"
   chown -R prosody "$D"
   cat >"$D/prosody.cfg.lua" <<C
 daemonize = false; pidfile = "$D/prosody.pid"; data_path = "$D/data"
@@ -268,7 +268,7 @@ interfaces = { "127.0.0.1" }; c2s_ports = { $(port prosody xmpp) }; s2s_ports = 
 c2s_direct_tls_ports = {}; s2s_direct_tls_ports = {}; http_ports = {}; https_ports = {}
 modules_enabled = { $(if_tls '"tls",') "saslauth", "roster", "disco", "ping", "dialback" }; modules_disabled = { "s2s_auth_certs" }
 c2s_require_encryption = $(if_tls true false); s2s_require_encryption = $(if_tls true false); s2s_secure_auth = false
-authentication = "internal_plain"; ssl = { certificate = "$CERT"; key = "$KEY" }
+plugin_paths = { "$D/plugins" }; authentication = "bound"; bound_certificate = "$CERT"; ssl = { certificate = "$CERT"; key = "$KEY" }
 VirtualHost "localhost"
 C
   as prosody prosody -F --config "$D/prosody.cfg.lua"

@@ -35,7 +35,11 @@ fn verdict(case: &Case) -> (Verdict, String) {
     client
         .args(["s_client", "-brief", "-verify_return_error"])
         .args(["-connect", &format!("127.0.0.1:{}", serve(config(case)))])
-        .args(["-dane_tlsa_domain", &case.reference, "-dane_ee_no_namechecks"])
+        .args([
+            "-dane_tlsa_domain",
+            &case.reference,
+            "-dane_ee_no_namechecks",
+        ])
         .arg("-CAfile")
         .arg(file("dane/root.pem"));
     for record in &case.records {
@@ -43,7 +47,10 @@ fn verdict(case: &Case) -> (Verdict, String) {
             panic!("{record:?}");
         };
         let data: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
-        client.args(["-dane_tlsa_rrdata", &format!("{usage} {selector} {matching} {data}")]);
+        client.args([
+            "-dane_tlsa_rrdata",
+            &format!("{usage} {selector} {matching} {data}"),
+        ]);
     }
     let (_, said) = run(&mut client);
     let verdict = if said.contains("Failed to import any TLSA records") {
@@ -81,13 +88,19 @@ fn openssl_hashes_the_certificates_as_the_vectors_say() {
         let mut text = Command::new("openssl");
         text.args(["x509", "-noout", "-text", "-in"]).arg(&pem);
         let (_, said) = run(&mut text);
-        assert!(said.contains(&format!("Signature Algorithm: {algorithm}")), "{name}: {said}");
+        assert!(
+            said.contains(&format!("Signature Algorithm: {algorithm}")),
+            "{name}: {said}"
+        );
         if digest == "-" {
             continue;
         }
         // RSA-PSS names its hash function in the parameters.
         if algorithm == "rsassaPss" && digest != "sha256" {
-            assert!(said.contains(&format!("Hash Algorithm: {digest}")), "{name}: {said}");
+            assert!(
+                said.contains(&format!("Hash Algorithm: {digest}")),
+                "{name}: {said}"
+            );
         }
         let der = Command::new("openssl")
             .args(["x509", "-outform", "DER", "-in"])
@@ -110,7 +123,14 @@ fn openssl_hashes_the_certificates_as_the_vectors_say() {
 fn openssl_has_the_same_exporter_with_every_kind_of_certificate() {
     use starttls_policy::binding::{BindingType, Bindings, RememberCertificate, server_end_point};
 
-    for name in ["rsa-sha256", "rsa-sha1", "pss-sha384", "p256-sha256", "p384-sha384", "ed25519"] {
+    for name in [
+        "rsa-sha256",
+        "rsa-sha1",
+        "pss-sha384",
+        "p256-sha256",
+        "p384-sha384",
+        "ed25519",
+    ] {
         for (option, has_exporter) in [("-tls1_3", true), ("-tls1_2", false)] {
             let pem = file(&format!("bindings/{name}.pem"));
             let certificate = CertificateDer::from_pem_file(&pem).unwrap();
@@ -130,17 +150,30 @@ fn openssl_has_the_same_exporter_with_every_kind_of_certificate() {
             let mut client = Command::new("openssl");
             client
                 .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), option])
-                .args(["-keymatexport", "EXPORTER-Channel-Binding", "-keymatexportlen", "32"]);
+                .args([
+                    "-keymatexport",
+                    "EXPORTER-Channel-Binding",
+                    "-keymatexportlen",
+                    "32",
+                ]);
             let (_, said) = run(&mut client);
-            let bindings: Bindings = ours.join().unwrap_or_else(|_| panic!("{name} {option}: {said}"));
+            let bindings: Bindings = ours
+                .join()
+                .unwrap_or_else(|_| panic!("{name} {option}: {said}"));
             assert_eq!(
-                bindings.get(BindingType::TlsServerEndPoint).map(|binding| binding.data().to_vec()),
+                bindings
+                    .get(BindingType::TlsServerEndPoint)
+                    .map(|binding| binding.data().to_vec()),
                 server_end_point(&certificate)
             );
             let exporter = bindings.get(BindingType::TlsExporter);
             assert_eq!(exporter.is_some(), has_exporter, "{name} {option}");
             if let Some(exporter) = exporter {
-                let hex: String = exporter.data().iter().map(|byte| format!("{byte:02X}")).collect();
+                let hex: String = exporter
+                    .data()
+                    .iter()
+                    .map(|byte| format!("{byte:02X}"))
+                    .collect();
                 assert!(said.contains(&hex), "{name} {hex}: {said}");
             }
         }
