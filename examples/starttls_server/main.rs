@@ -23,11 +23,13 @@ use starttls_examples::{Identity, negotiated};
 use starttls_protocols::registry::{Protocol, ServerOptions};
 use starttls_protocols::tunnel::Tunnel;
 use starttls_protocols::vencrypt::Subtype;
-use starttls_protocols::{connect, proxy, socks};
+use starttls_protocols::{connect, postgres, proxy, socks};
 use starttls_tokio::rustls::{ServerConfig, ServerConnection};
 use starttls_tokio::starttls_core::{Negotiator, Untrusted};
 use starttls_tokio::{PlainStream, TlsStream};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::databases::Cancelling;
 
 /// A server of any protocol that upgrades, enough of it for its usual clients.
 #[derive(Parser, Clone)]
@@ -60,11 +62,13 @@ async fn main() -> Result<()> {
     let config = arguments.identity.config()?;
     let listener = TcpListener::bind(arguments.listen).await?;
     println!("listening {}", listener.local_addr()?);
+    let cancelling = Cancelling::default();
     loop {
         let (socket, _) = listener.accept().await?;
         let (arguments, config) = (arguments.clone(), config.clone());
+        let cancelling = cancelling.clone();
         tokio::spawn(async move {
-            match serve(socket, &arguments, config).await {
+            match serve(socket, &arguments, config, &cancelling).await {
                 Ok(()) => println!("closed"),
                 Err(error) => println!("{error:#}"),
             }
@@ -72,7 +76,12 @@ async fn main() -> Result<()> {
     }
 }
 
-async fn serve(socket: TcpStream, arguments: &Arguments, config: Arc<ServerConfig>) -> Result<()> {
+async fn serve(
+    socket: TcpStream,
+    arguments: &Arguments,
+    config: Arc<ServerConfig>,
+    cancelling: &Cancelling,
+) -> Result<()> {
     let connection = ServerConnection::new(config.clone())?;
     let plain = PlainStream::new(socket);
     let negotiator = negotiator(arguments)?;
@@ -84,6 +93,15 @@ async fn serve(socket: TcpStream, arguments: &Arguments, config: Arc<ServerConfi
             let both = (&mut header).then(negotiator);
             plain.upgrade(both, connection).await?
         }
+        Protocol::Postgres if arguments.tunnel.is_none() => {
+            let mut server = postgres::Server::new();
+            let upgraded = plain.upgrade(&mut server, connection).await;
+            if let Some(request) = server.cancel_request() {
+                cancelling.cancel(request.into_inner());
+                return Ok(());
+            }
+            upgraded?
+        }
         _ => plain.upgrade(negotiator, connection).await?,
     };
     // It is from a proxy of ours, or everybody may write what they like into it.
@@ -92,7 +110,7 @@ async fn serve(socket: TcpStream, arguments: &Arguments, config: Arc<ServerConfi
         println!("{header:?}");
     }
     println!("TLS is up, {}", negotiated(tls.connection()));
-    inside(arguments, config, tls, header).await
+    inside(arguments, config, tls, header, cancelling).await
 }
 
 type Dialogue = Box<dyn Negotiator<Tls = ServerConnection> + Send>;
@@ -136,6 +154,7 @@ async fn inside(
     config: Arc<ServerConfig>,
     mut tls: Tls,
     header: Option<&proxy::Header>,
+    cancelling: &Cancelling,
 ) -> Result<()> {
     let Arguments { protocol, name, .. } = arguments;
     match protocol {
@@ -149,7 +168,7 @@ async fn inside(
         Protocol::Ldap => return ldap::serve(tls).await,
         Protocol::Xmpp => xmpp::client_to_server(&mut tls, name).await?,
         Protocol::XmppServer => xmpp::server_to_server(&mut tls, name).await?,
-        Protocol::Postgres => databases::postgres(&mut tls).await?,
+        Protocol::Postgres => databases::postgres(&mut tls, cancelling).await?,
         Protocol::Mysql => databases::mysql(&mut tls).await?,
         Protocol::Nntp => text::nntp(&mut tls).await?,
         Protocol::Irc => text::irc(&mut tls, name).await?,

@@ -12,7 +12,7 @@
 # rsa.pem/rsa.key (same names, RSA 2048) and client.pem/client.key (clientAuth). DIR must be a path that other
 # users may enter, shorter than ~70 characters (unix socket paths). PEERS_LEAF=rsa serves the RSA leaf instead.
 # PEERS_BASE (21000) moves every port; PEERS_HOME holds what `install` unpacks. PEERS_TLS=off starts a server that has no
-# TLS on the same port, to see what it says to those who ask for it.
+# TLS on the same port, to see what it says to those who ask for it. PEERS_CONNECTIONS is how many connections nats takes at once (1000).
 # Logins: test / secret everywhere (postgres and mariadb too; mariadb has open / nothing besides); LDAP cn=admin,dc=example,dc=com / secret.
 set -uo pipefail; ulimit -c 0        # inspircd dumps core whenever it is stopped
 HOME_=${PEERS_HOME:-/tmp/starttls-peers/opt}
@@ -67,7 +67,7 @@ APT='procps openssl gnutls-bin curl swaks msmtp postfix dovecot-core dovecot-ima
  dovecot-managesieved dovecot-submissiond slapd ldap-utils postgresql mariadb-server vsftpd prosody
  inspircd nbdkit libnbd-bin qemu-utils tigervnc-standalone-server squid haproxy
  microsocks libhiredis0.14 libmemcachedutil2 libmemcached11 libpcre2-posix3 libgdk-pixbuf-2.0-0
- libpulse0 libsasl2-2 libperl5.36 libgnutls-dane0 libpython3.11 libcanlock3 python3-venv python3-ldap lftp
+ libpulse0 libsasl2-2 libperl5.36 libgnutls-dane0 libpython3.11 libcanlock3 python3-venv python3-ldap python3-psycopg2 python3-pymysql lftp
  dante-server xrdp nats-server irssi munin-node cups-daemon cups-client s3270 sslscan libnss3-tools libwrap0 libnet-ssleay-perl'
 UNPACK='proftpd-core proftpd-mod-crypto inn2 inn2-inews gvncviewer libgvnc-1.0-0 nut-server nut-client libupsclient6'
 
@@ -218,7 +218,7 @@ start_postgres() {
   cp "$CERT" "$D/cert.pem"; cp "$KEY" "$D/key.pem"; echo secret >"$D/pw"; chown -R postgres "$D"; chmod 600 "$D/key.pem"
   setpriv --reuid=postgres --regid=postgres --init-groups "$bin/initdb" -D "$D/data" -U test --pwfile="$D/pw" \
     --auth-host=scram-sha-256 --auth-local=trust --no-sync >"$D/initdb.log" 2>&1 || return 1
-  echo 'hostssl all all 127.0.0.1/32 scram-sha-256' >"$D/data/pg_hba.conf"
+  if_tls 'hostssl all all 127.0.0.1/32 scram-sha-256' 'host all all 127.0.0.1/32 password' >"$D/data/pg_hba.conf"
   echo INT >"$D/sig"       # fast shutdown
   as postgres "$bin/postgres" -D "$D/data" -p "$(port postgres)" -c listen_addresses=127.0.0.1 \
     -c unix_socket_directories= -c fsync=off -c ssl=$(if_tls on off) -c ssl_cert_file="$D/cert.pem" -c ssl_key_file="$D/key.pem"
@@ -324,7 +324,7 @@ C
   launch xrdp --nodaemon --config "$D/xrdp.ini"
 }
 start_nats() {
-  printf 'listen: "127.0.0.1:%s"\npid_file: "%s/nats.pid"\n%s\n' "$(port nats)" "$D" "$(if_tls "tls { cert_file: \"$CERT\", key_file: \"$KEY\" }")" >"$D/nats.conf"
+  printf 'listen: "127.0.0.1:%s"\npid_file: "%s/nats.pid"\nmax_connections: %s\n%s\n' "$(port nats)" "$D" "${PEERS_CONNECTIONS:-1000}" "$(if_tls "tls { cert_file: \"$CERT\", key_file: \"$KEY\" }")" >"$D/nats.conf"
   launch nats-server -c "$D/nats.conf"
 }
 start_upsd() { # with one UPS whose driver is not running; NSS wants a database

@@ -79,30 +79,26 @@ impl Negotiator for Client {
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         if !self.dialogue.has_begun() {
-            self.dialogue.begin(match next_error(plain) {
-                Some(refusal) if self.at_command => Step::fail("", Error::Goodbye(refusal)),
-                _ if self.at_command => Step::Done(Boundary::Exact),
-                _ => Step::Await(()),
+            self.dialogue.begin(if !self.at_command {
+                Step::Await(())
+            } else if let Some(refusal) = take_error(plain) {
+                Step::fail("", Error::Goodbye(refusal))
+            } else {
+                Step::Done(Boundary::Exact)
             });
         }
         let known = &mut self.info;
-        self.dialogue.advance(plain, |(), heard| {
-            let (verb, arguments) = split_verb(&heard.line);
-            match &verb[..] {
-                b"INFO" => {
-                    let info =
-                        Info::parse(arguments).ok_or_else(|| malformed("INFO", &heard.line))?;
-                    if !known.insert(info).offers_tls() {
-                        return Err(Error::NotOffered);
-                    }
-                    match &heard.error {
-                        Some(refusal) => Err(Error::Goodbye(refusal.clone())),
-                        None => Ok(Step::Done(Boundary::Exact)),
-                    }
+        self.dialogue.advance(plain, |(), heard| match heard {
+            Heard::Info(info, error) => {
+                let info = known.insert(info.clone());
+                match error {
+                    _ if !info.offers_tls() => Err(Error::NotOffered),
+                    Some(refusal) => Err(Error::Goodbye(refusal.clone())),
+                    None => Ok(Step::Done(Boundary::Exact)),
                 }
-                b"-ERR" => Err(Error::Goodbye(refusal(arguments))),
-                _ => Err(Misbehaviour::Unexpected(Refusal::new(None, &heard.line)).into()),
             }
+            Heard::Error(refusal) => Err(Error::Goodbye(refusal.clone())),
+            Heard::Other(line) => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),
         })
     }
 }
@@ -155,10 +151,11 @@ struct Greetings {
 }
 
 /// What a server begins with.
-struct Heard {
-    line: Vec<u8>,
-    /// What the `-ERR` right behind it says.
-    error: Option<Refusal>,
+enum Heard {
+    /// And what the `-ERR` right behind it says, if there is one and TLS is offered.
+    Info(Info, Option<Refusal>),
+    Error(Refusal),
+    Other(Vec<u8>),
 }
 
 impl ReadMessages for Greetings {
@@ -168,16 +165,27 @@ impl ReadMessages for Greetings {
         let Some(line) = self.lines.take(plain)? else {
             return Ok(None);
         };
-        let error = next_error(plain);
-        Ok(Some(Heard { line, error }))
+        let (verb, arguments) = split_verb(&line);
+        Ok(Some(match &verb[..] {
+            b"INFO" => {
+                let info = Info::parse(arguments).ok_or_else(|| malformed("INFO", &line))?;
+                // Behind an INFO without TLS it is the next message.
+                let error = info.offers_tls().then(|| take_error(plain)).flatten();
+                Heard::Info(info, error)
+            }
+            b"-ERR" => Heard::Error(refusal(arguments)),
+            _ => Heard::Other(line),
+        }))
     }
 }
 
-/// A `-ERR` that is there as a whole. It is not consumed.
-fn next_error(plain: &Plain) -> Option<Refusal> {
-    let words = plain.peek().strip_prefix(b"-ERR")?;
-    let end = words.windows(2).position(|two| two == b"\r\n")?;
-    words.get(..end).map(refusal)
+/// A `-ERR` that is there as a whole, consumed.
+fn take_error(plain: &mut Plain) -> Option<Refusal> {
+    let line = plain.peek();
+    let end = line.windows(2).position(|two| two == b"\r\n")?;
+    let refusal = line.get(..end)?.strip_prefix(b"-ERR").map(refusal)?;
+    plain.consume(end.saturating_add(2));
+    Some(refusal)
 }
 
 fn refusal(words: &[u8]) -> Refusal {

@@ -1,9 +1,12 @@
 //! A real NATS server, and nats-py against ours.
 
+use std::time::Duration;
+
 use starttls_core::Error;
 use starttls_protocols::nats;
+use starttls_tokio::Error as StreamError;
 
-use crate::inside::{declined, inside, is_verified_in_each_version};
+use crate::inside::{connect, declined, inside, is_verified_in_each_version};
 use crate::support::{Second, Server, file, must_fail, must_say, peers_python, port};
 
 const NATS: u16 = 422;
@@ -34,6 +37,26 @@ async fn nats_without_tls_is_not_offered() {
     let second = Second::without_tls("nats");
     let reason = declined(second.port(NATS), nats::Client::new()).await;
     assert_eq!(reason, Error::NotOffered);
+}
+
+/// It greets whom it will not serve, and says why behind that.
+#[tokio::test]
+async fn nats_at_its_limit_says_goodbye() {
+    let second = Second::start("nats", &[("PEERS_CONNECTIONS", "1")]);
+    let mut first = inside(second.port(NATS), nats::Client::new()).await;
+    first.say("CONNECT {\"verbose\":false}").await;
+    first.say("PING").await;
+    first.lines(|line| line == "PONG").await;
+
+    let plain = connect(second.port(NATS)).await;
+    // Until both are there.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let outcome = plain.negotiate(nats::Client::new()).await;
+    let Err(StreamError::Protocol(Error::Goodbye(refusal))) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(refusal.text.as_bytes(), b"'maximum connections exceeded'");
+    first.ends().await;
 }
 
 #[test]

@@ -5,9 +5,12 @@ use std::process::Command;
 use starttls_core::{Error as CoreError, Misbehaviour};
 use starttls_protocols::postgres;
 use starttls_tokio::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::inside::{connect, declined, inside, is_verified_in_each_version, refused_with};
-use crate::support::{Second, Server, file, must_fail, must_say, port};
+use crate::inside::{
+    connect, declined, inside, is_verified_in_each_version, refused_with, without_tls,
+};
+use crate::support::{Program, Second, Server, file, must_fail, must_say, port, script};
 
 const POSTGRES: u16 = 432;
 
@@ -53,6 +56,43 @@ async fn postgres_without_tls_is_refused() {
     assert!(refused_with(&reason, None, "N"), "{reason:?}");
 }
 
+/// Kind and contents of a message.
+async fn message(stream: &mut (impl AsyncRead + Unpin)) -> (u8, Vec<u8>) {
+    let mut header = [0; 5];
+    stream.read_exact(&mut header).await.unwrap();
+    let length = u32::from_be_bytes(header[1..].try_into().unwrap());
+    let mut contents = vec![0; length as usize - 4];
+    stream.read_exact(&mut contents).await.unwrap();
+    (header[0], contents)
+}
+
+#[tokio::test]
+async fn postgres_logged_in_to_without_tls_after_it_was_declined() {
+    let second = Second::without_tls("postgres");
+    let port = second.port(POSTGRES);
+    let (mut plain, reason) = without_tls(port, postgres::Client::new()).await;
+    assert!(refused_with(&reason, None, "N"), "{reason:?}");
+    // What `sslmode=prefer` does: StartupMessage on the same connection, a password, a query.
+    let startup = b"\0\0\0\x25\0\x03\0\0user\0test\0database\0postgres\0\0";
+    plain.write_all(startup).await.unwrap();
+    plain.flush().await.unwrap();
+    let (kind, request) = message(&mut plain).await;
+    assert_eq!(
+        (kind, &request[..]),
+        (b'R', &[0, 0, 0, 3][..]),
+        "a password"
+    );
+    plain.write_all(b"p\0\0\0\x0bsecret\0").await.unwrap();
+    plain.flush().await.unwrap();
+    assert_eq!(message(&mut plain).await, (b'R', vec![0; 4]));
+    while message(&mut plain).await.0 != b'Z' {}
+    plain.write_all(b"Q\0\0\0\x0dselect 1\0").await.unwrap();
+    plain.flush().await.unwrap();
+    assert_eq!(message(&mut plain).await.0, b'T');
+    let row = message(&mut plain).await;
+    assert_eq!(row, (b'D', b"\0\x01\0\0\0\x011".to_vec()));
+}
+
 fn psql(port: u16, more: &str) -> Command {
     let mut psql = Command::new("psql");
     psql.arg(format!(
@@ -80,4 +120,39 @@ fn psql_to_our_server() {
         &mut psql(server.port, "host=other.example"),
         "does not match host name",
     );
+}
+
+/// Before version 17 psql sends CancelRequest in plaintext, on another connection.
+#[test]
+fn psql_cancels_a_query_at_our_server() {
+    let server = Server::of("postgres", &[]);
+    let mut command = psql(server.port, "host=localhost");
+    command.args(["-c", "select pg_sleep(600)"]);
+    let psql = Program::start(&mut command);
+    server.says("asleep");
+    psql.interrupt();
+    psql.shows("canceling statement due to user request");
+    server.says("cancelled");
+}
+
+#[test]
+fn python_psycopg2_to_our_server() {
+    let client = |server: &Server, host: &str| {
+        let mut client = script("database_client.py");
+        client
+            .args([
+                "postgres",
+                "--host",
+                host,
+                "--port",
+                &server.port.to_string(),
+            ])
+            .arg("--cafile")
+            .arg(file("ca.pem"));
+        client
+    };
+    let server = Server::of("postgres", &[]);
+    must_say(&mut client(&server, "localhost"), &["the row is (1,)"]);
+    let server = Server::of("postgres", &["--listen", "127.0.0.2:0"]);
+    must_fail(&mut client(&server, "127.0.0.2"), "127.0.0.2");
 }

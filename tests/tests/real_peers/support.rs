@@ -270,6 +270,12 @@ impl Program {
         Self { child, shown }
     }
 
+    /// Sends what the terminal sends for Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        must_say(Command::new("kill").args(["-INT", &id]), &[]);
+    }
+
     /// Waits until it shows these words, and gives everything that it has shown.
     pub(crate) fn shows(&self, words: &str) -> String {
         let shown = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();

@@ -130,25 +130,26 @@ impl Negotiator for Client {
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
         if !self.dialogue.has_begun() {
-            self.dialogue.begin(match next_error(plain) {
-                Some(refusal) if self.at_command => Step::fail("", Error::Goodbye(refusal)),
-                _ if self.at_command => Step::go_ahead(self.request().packet(1)),
-                _ => Step::Await(()),
+            self.dialogue.begin(if !self.at_command {
+                Step::Await(())
+            } else if let Some(refusal) = take_error(plain) {
+                Step::fail("", Error::Goodbye(refusal))
+            } else {
+                Step::go_ahead(self.request().packet(1))
             });
         }
-        let (request, greeting) = (self.request, &mut self.greeting);
-        self.dialogue.advance(plain, |(), heard| {
-            if let Some(payload) = &heard.greeting {
-                let offered = greeting.insert(understand(payload)?);
-                if !offered.offers_tls() {
-                    return Err(Error::NotOffered);
+        let (request, known) = (self.request, &mut self.greeting);
+        self.dialogue.advance(plain, |(), heard| match heard {
+            Heard::Greeting(greeting, error) => {
+                let greeting = known.insert(greeting.clone());
+                match error {
+                    _ if !greeting.offers_tls() => Err(Error::NotOffered),
+                    Some(refusal) => Err(Error::Goodbye(refusal.clone())),
+                    // Whatever is behind the greeting was sent by somebody who did not wait for a ClientHello.
+                    None => Ok(Step::go_ahead(agree(request, Some(greeting)).packet(1))),
                 }
             }
-            match &heard.error {
-                Some(refusal) => Err(Error::Goodbye(refusal.clone())),
-                // Whatever is behind the greeting was sent by somebody who did not wait for a ClientHello.
-                None => Ok(Step::go_ahead(agree(request, greeting.as_ref()).packet(1))),
-            }
+            Heard::Error(refusal) => Err(Error::Goodbye(refusal.clone())),
         })
     }
 }
@@ -170,11 +171,11 @@ fn understand(payload: &[u8]) -> Result<Greeting, Error> {
 struct Greetings;
 
 /// What a server begins with.
-struct Heard {
-    greeting: Option<Vec<u8>>,
-    /// An ERR packet instead: too many connections, host not allowed. Or behind it: the server is shutting down. Whatever its
-    /// sequence id, since servers and proxies count differently there.
-    error: Option<Refusal>,
+enum Heard {
+    /// And the ERR packet right behind it, if there is one and TLS is offered: the server is shutting down.
+    Greeting(Greeting, Option<Refusal>),
+    /// Too many connections, host not allowed. Whatever its sequence id, since servers and proxies count differently there.
+    Error(Refusal),
 }
 
 impl ReadMessages for Greetings {
@@ -192,22 +193,21 @@ impl ReadMessages for Greetings {
         let Some(payload) = take_payload(plain, length) else {
             return Ok(None);
         };
-        Ok(Some(match err_refusal(&payload) {
-            Some(refusal) => Heard {
-                greeting: None,
-                error: Some(refusal),
-            },
-            None => Heard {
-                greeting: Some(payload),
-                error: next_error(plain),
-            },
-        }))
+        if let Some(refusal) = err_refusal(&payload) {
+            return Ok(Some(Heard::Error(refusal)));
+        }
+        let greeting = understand(&payload)?;
+        // Behind a greeting without TLS it is the next message.
+        let error = greeting.offers_tls().then(|| take_error(plain)).flatten();
+        Ok(Some(Heard::Greeting(greeting, error)))
     }
 }
 
-/// An ERR packet that is there as a whole. It is not consumed.
-fn next_error(plain: &Plain) -> Option<Refusal> {
+/// An ERR packet that is there as a whole, consumed.
+fn take_error(plain: &mut Plain) -> Option<Refusal> {
     let (length, _) = next_header(plain, "").ok()??;
     let end = length.saturating_add(HEADER);
-    err_refusal(plain.peek().get(HEADER..end)?)
+    let refusal = err_refusal(plain.peek().get(HEADER..end)?)?;
+    plain.consume(end);
+    Some(refusal)
 }

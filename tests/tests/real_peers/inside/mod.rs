@@ -11,7 +11,7 @@ use starttls_core::rustls::{
     CertificateError, ClientConnection, Error as TlsError, ProtocolVersion, version,
 };
 use starttls_tokio::starttls_core::Error as CoreError;
-use starttls_tokio::{Error, PlainStream, TlsStream};
+use starttls_tokio::{Error, Opportunistic, PlainStream, TlsStream};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -98,6 +98,22 @@ where
 {
     match plain.negotiate(negotiator).await {
         Err(Error::Protocol(reason)) if reason.is_declined() => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The connection that is left when a server does not want TLS, and what our client says of it. The negotiator is lent, so that what it has heard is there.
+pub(crate) async fn without_tls<N>(port: u16, negotiator: N) -> (PlainStream<TcpStream>, CoreError)
+where
+    N: Negotiator<Tls = ClientConnection>,
+{
+    let connection = connection(client_config(ANY), "localhost");
+    let outcome = connect(port)
+        .await
+        .upgrade_opportunistically(negotiator, connection)
+        .await;
+    match outcome {
+        Ok(Opportunistic::Declined { plain, reason, .. }) => (plain, reason),
         other => panic!("{other:?}"),
     }
 }
