@@ -7,6 +7,7 @@
 mod binary;
 mod databases;
 mod ftp;
+mod imap;
 mod io;
 mod ldap;
 mod mail;
@@ -160,7 +161,7 @@ async fn inside(
     match protocol {
         Protocol::Smtp => mail::smtp(&mut tls).await?,
         Protocol::Lmtp => mail::lmtp(&mut tls).await?,
-        Protocol::Imap => mail::imap(&mut tls).await?,
+        Protocol::Imap => imap::imap(&mut tls).await?,
         Protocol::Pop3 => mail::pop3(&mut tls).await?,
         Protocol::Sieve => mail::sieve(&mut tls).await?,
         // These two can go back to plaintext.

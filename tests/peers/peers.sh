@@ -68,7 +68,8 @@ APT='procps openssl gnutls-bin curl swaks msmtp postfix dovecot-core dovecot-ima
  inspircd nbdkit libnbd-bin qemu-utils tigervnc-standalone-server squid haproxy
  microsocks libhiredis0.14 libmemcachedutil2 libmemcached11 libpcre2-posix3 libgdk-pixbuf-2.0-0
  libpulse0 libsasl2-2 libperl5.36 libgnutls-dane0 libpython3.11 libcanlock3 python3-venv python3-ldap python3-psycopg2 python3-pymysql lftp
- dante-server xrdp nats-server irssi munin-node cups-daemon cups-client s3270 sslscan libnss3-tools libwrap0 libnet-ssleay-perl'
+ dante-server xrdp nats-server irssi munin-node cups-daemon cups-client s3270 sslscan libnss3-tools libwrap0 libnet-ssleay-perl
+ s-nail isync sieve-connect'
 UNPACK='proftpd-core proftpd-mod-crypto inn2 inn2-inews gvncviewer libgvnc-1.0-0 nut-server nut-client libupsclient6'
 
 do_install() {

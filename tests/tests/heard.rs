@@ -1,5 +1,5 @@
-//! What a negotiator has heard in plaintext can be looked at by whoever lends it, in success and after a refusal; and what clients say of
-//! themselves.
+//! What a negotiator has heard in plaintext can be looked at by whoever lends it, in success and after a refusal; what clients say of themselves;
+//! and which refusals end a connection.
 
 use starttls_core::{Error, Negotiator, Phase, Plain, Progress, Untrusted};
 use starttls_protocols::registry::{ClientOptions, Protocol};
@@ -170,6 +170,18 @@ fn irc_server() {
         let mut server = irc::Server::new("irc");
         let (_, _) = hears(&mut server, said);
         assert_eq!(server.cap_version().map(Untrusted::into_inner), version);
+    }
+}
+
+/// A node without a key begins TLS as one with a key does: what is said in plaintext behind its answer would go astray.
+#[test]
+fn a_munin_node_without_a_key_is_not_spoken_to_in_plaintext() {
+    for (answer, goes_on) in [("TLS MAYBE", false), ("# Unknown command", true)] {
+        let mut client = munin::Client::at_command();
+        let (progress, _) = hears(&mut client, &format!("{answer}\n"));
+        let error = progress.unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{error:?}");
+        assert_eq!(error.is_declined(), goes_on, "{error:?}");
     }
 }
 

@@ -15,7 +15,8 @@ use crate::read::misbehaviour::malformed;
 
 /// The master's part: the node's greeting, STARTTLS.
 ///
-/// Only `TLS OK` is taken. `TLS MAYBE` is a refusal: it is what a node says that has no key, and nobody can verify it then.
+/// Only `TLS OK` is taken. `TLS MAYBE` is a refusal: it is what a node says that has no key, and nobody can verify it then. It begins TLS all the
+/// same, so that there is no way on in plaintext ([`Refusal::ends_connection`]).
 ///
 /// ```
 /// use starttls_core::{Boundary, Negotiator, Plain, Progress};
@@ -96,8 +97,9 @@ fn react(awaited: Awaited, line: &[u8]) -> Result<Step<Awaited>, Error> {
         (Awaited::Greeting, line) if is_greeting(line) => Ok(Step::say(STARTTLS, Awaited::Answer)),
         (Awaited::Greeting, line) => Err(malformed("greeting", line)),
         (Awaited::Answer, b"TLS OK") => Ok(Step::Done(Boundary::Exact)),
+        (Awaited::Answer, b"TLS MAYBE") => Err(Refusal::new(None, line).ending().into()),
         // A comment is how a node says what is wrong: it does not know the command.
-        (Awaited::Answer, b"TLS MAYBE" | [b'#', ..]) => Err(Refusal::new(None, line).into()),
+        (Awaited::Answer, [b'#', ..]) => Err(Refusal::new(None, line).into()),
         _ => Err(Misbehaviour::Unexpected(Refusal::new(None, line)).into()),
     }
 }

@@ -254,7 +254,7 @@ impl<IO: Transport> Negotiated<IO> {
 pub enum Opportunistic<IO> {
     /// TLS is up.
     Tls(TlsStream<IO>),
-    /// The peer does not offer TLS, or refused: everything on this connection is plaintext.
+    /// The peer does not offer TLS, has not asked for it, or refused it: everything on this connection is plaintext.
     Declined {
         /// The connection, after the refusal.
         plain: PlainStream<IO>,

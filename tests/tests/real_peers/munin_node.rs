@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use starttls_protocols::munin;
+use starttls_tokio::Error;
 
-use crate::inside::{declined, inside, is_verified_in_each_version, refused_with};
+use crate::inside::{connect, inside, is_verified_in_each_version, refused_with};
 use crate::support::{Second, Server, file, must_fail, must_say, port};
 
 const MUNIN: u16 = 949;
@@ -24,12 +25,16 @@ async fn munin_and_a_value_inside() {
     tls.ends().await;
 }
 
-/// A node without a key says MAYBE: the master may have one.
+/// A node without a key says MAYBE, since the master may have one, and begins TLS: there is no way on in plaintext.
 #[tokio::test]
 async fn munin_without_a_certificate_is_refused() {
     let second = Second::without_tls("munin-node");
-    let reason = declined(second.port(MUNIN), munin::Client::new()).await;
+    let plain = connect(second.port(MUNIN)).await;
+    let Err(Error::Protocol(reason)) = plain.negotiate(munin::Client::new()).await else {
+        panic!("it is not refused");
+    };
     assert!(refused_with(&reason, None, "TLS MAYBE"), "{reason:?}");
+    assert!(!reason.is_declined(), "{reason:?}");
 }
 
 fn master(server: &Server, authority: PathBuf) -> Command {

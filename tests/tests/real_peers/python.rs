@@ -155,12 +155,12 @@ fn smtplib_with_lmtp() {
 
 #[test]
 fn imaplib() {
-    standard_client("imap", &["('IMAP4REV1', 'AUTH=PLAIN')", "('OK', [b'0'])"]);
+    standard_client("imap", &["('IMAP4REV1', 'AUTH=PLAIN')", "('OK', [b'1'])"]);
 }
 
 #[test]
 fn poplib() {
-    standard_client("pop3", &["'UIDL'", "(0, 0)"]);
+    standard_client("pop3", &["'UIDL'", "(1, 129)"]);
 }
 
 #[test]

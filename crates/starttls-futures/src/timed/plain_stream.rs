@@ -322,7 +322,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> Negotiated<IO, T> {
 pub enum Opportunistic<IO, T: Timer> {
     /// TLS is up.
     Tls(TlsStream<IO, T>),
-    /// The peer does not offer TLS, or refused: everything on this connection is plaintext.
+    /// The peer does not offer TLS, has not asked for it, or refused it: everything on this connection is plaintext.
     Declined {
         /// The connection, after the refusal.
         plain: PlainStream<IO, T>,
