@@ -3,10 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::thread;
+use std::time::Duration;
 
 use starttls_core::{Error as CoreError, Misuse};
 use starttls_protocols::smtp;
-use starttls_stream::Error;
+use starttls_stream::{Deadlines, Error};
 
 use super::*;
 
@@ -162,4 +164,38 @@ pub(crate) fn going_back<R: Runtime>() {
         assert_eq!(there.read(&mut [0]).await.unwrap(), 0);
     });
     assert!(at_here.is_closed());
+}
+
+/// S32: closing that was given up has no part in the time that the next attempt has, in TLS and in plaintext.
+pub(crate) fn a_close_that_was_given_up<R: Runtime>() {
+    const LIMIT: Duration = Duration::from_millis(200);
+    let deadlines = Deadlines::default().close(LIMIT);
+    let ((here, at_here), (there, _)) = connected::<R>(100);
+    given_up_and_closed::<R>(here.with_deadlines(deadlines), at_here, there);
+    let ((here, at_here), (there, _)) = R::pair(100);
+    given_up_and_closed::<R>(here.with_deadlines(deadlines), at_here, there);
+}
+
+fn given_up_and_closed<R: Runtime>(
+    mut here: impl Reading + Writing,
+    at_here: Watch,
+    mut there: impl Reading + Writing,
+) {
+    R::run(async {
+        here.write_all(&[7; 1000]).await.unwrap();
+        assert!(within(1, here.shutdown()).await.is_none());
+    });
+    // Longer than the deadline, which nobody is there to meet.
+    thread::sleep(Duration::from_millis(500));
+    R::run(async {
+        assert!(within(1, here.shutdown()).await.is_none());
+        at_here.narrow(1 << 20);
+        let (received, end) = strict::both(there.read_to_end(), async {
+            here.shutdown().await.unwrap();
+        })
+        .await
+        .0;
+        end.unwrap();
+        assert_eq!(received, [7; 1000]);
+    });
 }

@@ -81,3 +81,39 @@ pub(crate) fn a_key_update_is_answered_by_reading<R: Runtime>() {
         assert_eq!(tls.read_exact(1).await.unwrap(), b"3");
     });
 }
+
+/// S26, in a half that only reads: a peer that asks for new keys, sends a byte, asks again and never reads has one answer at a time.
+pub(crate) fn key_updates_that_nobody_reads<R: Runtime>() {
+    of_a_flood_of_key_updates::<R>(2_000, || ());
+}
+
+/// The same, with a look at it when all has been said.
+pub(crate) fn of_a_flood_of_key_updates<R: Runtime>(requests: usize, look: impl FnOnce()) {
+    const CAPACITY: usize = 1024;
+    let ((here, at_here), (there, at_there)) = R::pair(1 << 20);
+    let (tls, mut peer) = R::both(
+        async || here.start_tls(client()).await.unwrap(),
+        async || Bare::handshake(there).await,
+    );
+    at_here.narrow(CAPACITY);
+    let (mut reader, writer) = tls.split();
+    at_here.forget_sent();
+    for _ in 0..requests {
+        R::run(async {
+            peer.tls.refresh_traffic_keys().unwrap();
+            peer.say(b"x").await;
+            assert_eq!(reader.read_exact(1).await.unwrap(), b"x");
+        });
+        at_there.forget_sent();
+    }
+    look();
+    // And now there is room: what comes out is what was held.
+    at_here.narrow(1 << 30);
+    let mut tls = R::Tls::reunite(reader, writer);
+    R::run(tls.send(b"that is all")).unwrap();
+    const ANSWER: usize = 5 + 5 + 1 + 16;
+    // Beside what the pipe holds, and the last words: a few that are being written, and one that is not yet.
+    let most = CAPACITY + 6 * ANSWER + 5 + 11 + 1 + 16;
+    let sent = at_here.forget_sent();
+    assert!(sent <= most, "{sent}");
+}

@@ -167,3 +167,22 @@ pub(crate) fn tls_in_tls<R: Runtime>() {
     );
     assert!(!at_here.sent().windows(8).any(|some| some == b"STARTTLS"));
 }
+
+/// S32: the outer `close_notify` has nobody to go to when the peer has left after the inner one. All that was to be said is said.
+pub(crate) fn tls_in_tls_and_a_peer_that_has_left<R: Runtime>() {
+    let ((here, at_here), (there, _)) = connected::<R>(1 << 16);
+    let (mut here, there) = R::both(
+        async || R::Inner::new(here).start_tls(client()).await.unwrap(),
+        async || R::Inner::new(there).start_tls(server()).await.unwrap(),
+    );
+    let mut there = there;
+    R::run(async {
+        there.send(b"bye").await.unwrap();
+        there.shutdown().await.unwrap();
+        assert_eq!(here.read_exact(3).await.unwrap(), b"bye");
+        assert_eq!(here.read(&mut [0]).await.unwrap(), 0);
+        here.send_close_notify().await.unwrap();
+        at_here.break_writing();
+        here.shutdown().await.unwrap();
+    });
+}

@@ -15,6 +15,8 @@ pub(crate) mod flushing;
 pub(crate) mod going_back;
 pub(crate) mod halves;
 pub(crate) mod injecting;
+pub(crate) mod leaving;
+pub(crate) mod lines;
 pub(crate) mod taking;
 pub(crate) mod timing;
 pub(crate) mod upgrading;
@@ -45,8 +47,13 @@ macro_rules! suite {
                     would_block_as_an_error_is_an_error;
                 going_back: and_to_tls_again, not_while_there_is_something_to_read,
                     after_reading_what_is_left, in_place,
-                    in_place_there_is_no_way_back_from_an_error, tls_in_tls;
-                flushing: over_a_buffering_transport, a_key_update_is_answered_by_reading;
+                    in_place_there_is_no_way_back_from_an_error, tls_in_tls,
+                    tls_in_tls_and_a_peer_that_has_left;
+                flushing: over_a_buffering_transport, a_key_update_is_answered_by_reading,
+                    key_updates_that_nobody_reads;
+                lines: in_plaintext_and_in_tls, over_many_records;
+                leaving: who_does_not_speak_tls_is_answered, the_transport_after_a_negotiation,
+                    the_parts_of_a_stream;
                 taking: a_blocked_write_takes_nothing, a_blocked_plaintext_write_takes_nothing;
                 halves: megabytes_both_ways_and_reunited, reunited_in_the_middle,
                     a_blocked_writer_does_not_keep_the_reader, a_key_update_is_answered,
@@ -57,15 +64,17 @@ macro_rules! suite {
     };
     (@polled $runtime:ty) => {
         suite!(@ $runtime;
-            waking: an_idle_stream_is_not_polled, polls_are_bounded;
-            cancelling: an_upgrade, an_upgrade_in_place, flushes_and_reads, going_back;
+            waking: an_idle_stream_is_not_polled, polls_are_bounded, a_waker_is_let_go;
+            cancelling: an_upgrade, an_upgrade_in_place, flushes_and_reads, going_back,
+                a_close_that_was_given_up;
         );
     };
     (@timed $runtime:ty) => {
         suite!(@ $runtime;
             timing: the_beginning_of_a_record_meets_the_deadline,
                 a_slow_negotiation_and_no_handshake, a_peer_that_does_not_take_our_close_notify,
-                a_peer_that_does_not_answer_it;
+                a_peer_that_does_not_answer_it, a_peer_that_does_not_take_our_plaintext,
+                a_limit_of_for_ever, a_deadline_says_what_was_waited_for;
         );
     };
     (@ $runtime:ty; $($topic:ident: $($test:ident),*;)*) => { $(
@@ -87,7 +96,7 @@ fn data(length: usize, seed: u8) -> Vec<u8> {
 }
 
 /// Client and server with TLS up, over a pipe that holds so many bytes from now on.
-fn connected<R: Runtime>(capacity: usize) -> ((R::Tls, Watch), (R::Tls, Watch)) {
+pub(crate) fn connected<R: Runtime>(capacity: usize) -> ((R::Tls, Watch), (R::Tls, Watch)) {
     let ((here, at_here), (there, at_there)) = R::pair(1 << 20);
     let (here, there) = R::both(
         async || {

@@ -184,6 +184,17 @@ impl Watch {
         self.outgoing.state().history.clone()
     }
 
+    /// How much it has sent, and forgets what that was.
+    pub(crate) fn forget_sent(&self) -> usize {
+        std::mem::take(&mut self.outgoing.state().history).len()
+    }
+
+    /// The other end reads no more, and that is told by writing.
+    pub(crate) fn break_writing(&self) {
+        self.outgoing
+            .change(Side::Writer, |state| state.broken = true);
+    }
+
     /// How much is there for the end to receive.
     pub(crate) fn to_be_received(&self) -> usize {
         self.incoming.state().bytes.len()

@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use starttls_core::Negotiator;
 use starttls_core::rustls::{Connection, ServerConfig};
-use starttls_stream::{Deadlines, Error};
+use starttls_core::{Limits, Negotiator};
+use starttls_stream::{Deadlines, Error, TlsParts};
 
 use super::pipe::{End, Watch, pipe};
 use super::strict;
@@ -19,7 +19,7 @@ pub(crate) trait Runtime: 'static {
     type Plain: Plain<Io = Self::Io, Tls = Self::Tls> + Lines + Send + 'static;
     type Tls: Tls<Plain = Self::Plain, Io = Self::Io> + Split + Lines + Send + 'static;
     /// TLS inside TLS.
-    type Inner: Plain<Io = Self::Tls> + Lines;
+    type Inner: Plain<Io = Self::Tls, Tls: Send> + Lines + Send;
     type InPlace: InPlace<Io = Self::Io> + Lines;
 
     fn io(end: End) -> Self::Io;
@@ -110,6 +110,9 @@ pub(crate) trait Writing {
 pub(crate) trait Lines: Stream {
     /// Without its end; empty at the end.
     async fn line(&mut self) -> io::Result<String>;
+
+    /// Of so many bytes at most.
+    async fn next_line(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Error>;
 }
 
 pub(crate) trait Plain: Stream + Sized {
@@ -143,6 +146,13 @@ pub(crate) trait Plain: Stream + Sized {
         self,
         choose: impl FnOnce(Option<&str>) -> Arc<ServerConfig>,
     ) -> Result<Self::Tls, Error>;
+    /// The plaintext stream, if it was not a `ClientHello` that came.
+    async fn accept_or_plaintext(
+        self,
+        config: Arc<ServerConfig>,
+    ) -> Result<Result<Self::Tls, Self>, Error>;
+    /// `negotiate` and `into_transport`.
+    async fn into_transport<N: Negotiator>(self, negotiator: N) -> Result<Self::Io, Error>;
 }
 
 pub(crate) trait Tls: Stream + Sized {
@@ -150,6 +160,14 @@ pub(crate) trait Tls: Stream + Sized {
     type Plain;
 
     async fn implicit(io: Self::Io, connection: impl Into<Connection>) -> Result<Self, Error>;
+    async fn implicit_with(
+        io: Self::Io,
+        connection: impl Into<Connection>,
+        limits: Limits,
+        deadlines: Deadlines,
+    ) -> Result<Self, Error>;
+    fn refresh_traffic_keys(&mut self) -> Result<(), Error>;
+    fn into_parts(self) -> TlsParts<Self::Io>;
     fn with_deadlines(self, deadlines: Deadlines) -> Self;
     fn connection(&self) -> &Connection;
     fn tls_exporter(&self) -> Option<[u8; 32]>;
@@ -375,6 +393,21 @@ macro_rules! methods {
                 let config = choose(hello.server_name());
                 accepted.start_tls(config)$($wait)*
             }
+
+            async fn accept_or_plaintext(
+                self,
+                config: Arc<ServerConfig>,
+            ) -> Result<Result<$tls, Self>, Error> {
+                use $adapter::Arrival;
+                match self.accept_or_plaintext()$($wait)*? {
+                    Arrival::Hello(accepted) => accepted.start_tls(config)$($wait)*.map(Ok),
+                    Arrival::Plaintext(plain) => Ok(Err(plain)),
+                }
+            }
+
+            async fn into_transport<N: Negotiator>(self, negotiator: N) -> Result<$io, Error> {
+                self.negotiate(negotiator)$($wait)*?.into_transport()$($wait)*
+            }
         }
 
         impl Tls for $tls {
@@ -383,6 +416,23 @@ macro_rules! methods {
 
             async fn implicit(io: $io, connection: impl Into<Connection>) -> Result<Self, Error> {
                 <$tls>::implicit(io, connection)$($wait)*
+            }
+
+            async fn implicit_with(
+                io: $io,
+                connection: impl Into<Connection>,
+                limits: Limits,
+                deadlines: Deadlines,
+            ) -> Result<Self, Error> {
+                <$tls>::implicit_with(io, connection, limits, deadlines)$($wait)*
+            }
+
+            fn refresh_traffic_keys(&mut self) -> Result<(), Error> {
+                self.refresh_traffic_keys()
+            }
+
+            fn into_parts(self) -> TlsParts<$io> {
+                self.into_parts()
             }
 
             fn with_deadlines(self, deadlines: Deadlines) -> Self {
@@ -444,6 +494,10 @@ macro_rules! methods {
                 let mut line = String::new();
                 <Self as $lines>::read_line(self, &mut line)$($wait)*?;
                 Ok(line.trim_end().to_owned())
+            }
+
+            async fn next_line(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+                self.next_line(limit)$($wait)*
             }
         }
     };

@@ -1,11 +1,13 @@
 //! S19: deadlines, by each runtime's own clock.
 
+use std::io::ErrorKind;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use starttls_core::Limits;
 use starttls_core::rustls::Connection;
 use starttls_protocols::smtp;
-use starttls_stream::{Deadlines, Error};
+use starttls_stream::{Deadlines, Error, Waiting};
 
 use super::*;
 
@@ -17,6 +19,7 @@ fn meets_the_deadline<T>(attempt: impl FnOnce() -> Result<T, Error>) {
     let error = attempt().err();
     let took = start.elapsed();
     assert!(matches!(error, Some(Error::Deadline { .. })), "{error:?}");
+    assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::TimedOut));
     assert!(took >= LIMIT && took < 20 * LIMIT, "{took:?}");
 }
 
@@ -77,4 +80,76 @@ pub(crate) fn a_peer_that_does_not_answer_it<R: Runtime>() {
     let here = here.with_deadlines(Deadlines::default().close(LIMIT));
     meets_the_deadline(|| R::run(here.stop_tls()));
     assert!(at_here.is_closed());
+}
+
+/// S32: so does closing what never was TLS.
+pub(crate) fn a_peer_that_does_not_take_our_plaintext<R: Runtime>() {
+    let ((here, at_here), (_there, _)) = R::pair(1000);
+    let mut here = here.with_deadlines(Deadlines::default().close(LIMIT));
+    at_here.be_impatient();
+    while here.try_write(&[7; 1000]).is_some() {}
+    at_here.be_patient();
+    meets_the_deadline(|| Ok(R::run(here.shutdown())?));
+}
+
+/// S32: the longest time there is is no deadline, and no reason to panic.
+pub(crate) fn a_limit_of_for_ever<R: Runtime>() {
+    let deadlines = Deadlines::default()
+        .upgrade(Duration::MAX)
+        .close(Duration::MAX);
+    let ((here, _), (there, _)) = R::pair(4096);
+    let (mut here, there) = R::both(
+        async || {
+            let here = here.with_deadlines(deadlines);
+            here.start_tls(client()).await.unwrap()
+        },
+        async || {
+            let there = there.with_deadlines(deadlines);
+            there.start_tls(server()).await.unwrap()
+        },
+    );
+    R::run(here.send_close_notify()).unwrap();
+    let (plain, _) = R::both(
+        async || here.stop_tls().await,
+        async || there.stop_tls().await,
+    );
+    let mut plain = plain.unwrap();
+    R::run(plain.shutdown()).unwrap();
+}
+
+/// What was waited for, and whether anything was heard: silence has its own usual cause, and the text says which.
+pub(crate) fn a_deadline_says_what_was_waited_for<R: Runtime>() {
+    let soon = Deadlines::default().upgrade(LIMIT).close(LIMIT);
+    let waited = |error: Option<Error>| match error {
+        Some(error @ Error::Deadline { waiting, heard, .. }) => (waiting, heard, error.to_string()),
+        other => panic!("{other:?}"),
+    };
+    for heard in [false, true] {
+        let said = if heard { &b"2"[..] } else { b"" };
+        let ((here, at_here), (_there, _)) = R::pair(4096);
+        at_here.inject(said);
+        let upgrade = here
+            .with_deadlines(soon)
+            .upgrade(smtp::Client::new("me"), client());
+        let (waiting, has_heard, text) = waited(R::run(upgrade).err());
+        assert_eq!((waiting, has_heard), (Waiting::Negotiation, heard));
+        assert_eq!(text.contains("implicit TLS"), !heard, "{text}");
+
+        let ((here, at_here), (_there, _)) = R::pair(4096);
+        at_here.inject(if heard { &[0x16] } else { &[] });
+        let start = here.with_deadlines(soon).start_tls(client());
+        let (waiting, has_heard, text) = waited(R::run(start).err());
+        assert_eq!((waiting, has_heard), (Waiting::Handshake, heard));
+        assert_eq!(text.contains("STARTTLS"), !heard, "{text}");
+    }
+    let ((here, _), (_there, _)) = connected::<R>(1000);
+    let stopped = R::run(here.with_deadlines(soon).stop_tls()).err();
+    assert!(matches!(waited(stopped), (Waiting::Close, true, _)));
+    // Implicit TLS has them as well.
+    let (here, _there) = super::pipe::pipe(4096);
+    let implicit = R::Tls::implicit_with(R::io(here), client(), Limits::default(), soon);
+    assert!(matches!(
+        waited(R::run(implicit).err()),
+        (Waiting::Handshake, false, _)
+    ));
 }

@@ -2,7 +2,8 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -58,4 +59,36 @@ pub(crate) fn polls_are_bounded<R: Runtime>() {
     let most = 8 * 8 * length / 4096;
     assert!(calls(&at_here) < most, "{}", calls(&at_here));
     assert!(calls(&at_there) < most, "{}", calls(&at_there));
+}
+
+/// S33: who has got what it waited for is forgotten. A waker can hold a whole task, with all that it holds.
+pub(crate) fn a_waker_is_let_go<R: Runtime>() {
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let ((mut here, at_here), (mut there, _)) = connected::<R>(1000);
+    let task = Arc::new(Task);
+    let waker = Waker::from(task.clone());
+    let mut cx = Context::from_waker(&waker);
+    assert!(pin!(here.read(&mut [0])).poll(&mut cx).is_pending());
+    let mut written = 0;
+    while let Poll::Ready(n) = pin!(here.write(&[1; 100])).poll(&mut cx) {
+        written += n.unwrap();
+    }
+    assert!(pin!(here.flush()).poll(&mut cx).is_pending());
+    assert!(Arc::strong_count(&task) > 2);
+    drop(waker);
+
+    // Another task goes on with both, and is done.
+    at_here.narrow(1 << 20);
+    R::run(async {
+        here.flush().await.unwrap();
+        assert_eq!(there.read_exact(written).await.unwrap().len(), written);
+        there.send(b"x").await.unwrap();
+        assert_eq!(here.read_exact(1).await.unwrap(), b"x");
+    });
+    assert_eq!(Arc::strong_count(&task), 1);
 }

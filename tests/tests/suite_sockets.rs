@@ -1,7 +1,9 @@
 //! What only blocking streams on real sockets have: timeouts, and the deadlines that are kept with them.
 
-use std::io::{BufRead, ErrorKind, Read, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -202,4 +204,138 @@ fn a_half_tells_its_timeout() {
     let mut here = not_one.0.reunite(writer).unwrap();
     there.write_all(b"y").unwrap();
     assert_eq!(here.read(&mut buf).unwrap(), 1);
+}
+
+/// S35: a timeout that the user has set, shorter than the deadline, is kept in the handshake as in the traffic.
+#[test]
+fn a_shorter_timeout_of_the_socket_is_kept() {
+    for long in [
+        Deadlines::default(),
+        Deadlines::default().without_upgrade_deadline(),
+    ] {
+        // A peer that says nothing, and one that does not read either.
+        for full in [false, true] {
+            let (mut here, _there) = pair();
+            here.set_nonblocking(true).unwrap();
+            while full && here.write(&[0; 4096]).is_ok() {}
+            here.set_nonblocking(false).unwrap();
+            here.set_read_timeout(Some(LIMIT)).unwrap();
+            here.set_write_timeout(Some(LIMIT)).unwrap();
+            let upgrade = PlainStream::new(here).with_deadlines(long);
+            let error = takes_the_limit(|| upgrade.start_tls(client())).unwrap_err();
+            assert!(matches!(&error, Error::Io(_)), "{error:?}");
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+        }
+    }
+}
+
+/// S35: a socket that does not block is waited for, in upgrading and in closing, and the processor is not kept busy with it.
+#[test]
+fn a_socket_that_does_not_block_is_served() {
+    let (here, there) = pair();
+    here.set_nonblocking(true).unwrap();
+    there.set_nonblocking(true).unwrap();
+    let serving = thread::spawn(|| {
+        let mut tls = PlainStream::new(there).start_tls(server()).unwrap();
+        tls.write_all(b"x").unwrap();
+        tls.stop_tls().unwrap();
+    });
+    let mut tls = PlainStream::new(here).start_tls(client()).unwrap();
+    let mut data = [0];
+    // Reading without a deadline says that there is nothing now.
+    while let Err(error) = tls.read_exact(&mut data) {
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        thread::sleep(LIMIT / 100);
+    }
+    tls.stop_tls().unwrap();
+    serving.join().unwrap();
+
+    // A peer that does not read: calls are made now and then, not all the time.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let never = Never(calls.clone());
+    let plain = PlainStream::new(never).with_deadlines(Deadlines::default().upgrade(LIMIT));
+    let error = takes_the_limit(|| plain.start_tls(client())).unwrap_err();
+    assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+    let calls = calls.load(Ordering::SeqCst);
+    assert!(calls < 1000, "{calls} calls");
+}
+
+/// A transport on which nothing can be done now, ever.
+#[derive(Debug)]
+struct Never(Arc<AtomicUsize>);
+
+impl Read for Never {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Never {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Never {}
+
+/// S34: two halves that are gone keep nothing open, even if there is an answer which the peer does not take; and there is never more than one thread for answers.
+#[cfg(target_os = "linux")]
+#[test]
+fn dropped_halves_let_the_socket_go() {
+    let (here, mut there) = pair();
+    let serving = thread::spawn(|| {
+        // Nothing here is to end by itself.
+        let deadlines = Deadlines::default().without_close_deadline();
+        let tls = PlainStream::new(here).start_tls(server()).unwrap();
+        tls.with_deadlines(deadlines).split().unwrap()
+    });
+    let mut peer = client();
+    while peer.is_handshaking() || peer.wants_write() {
+        while peer.wants_write() {
+            peer.write_tls(&mut there).unwrap();
+        }
+        if peer.is_handshaking() {
+            peer.read_tls(&mut there).unwrap();
+            peer.process_new_packets().unwrap();
+        }
+    }
+    let (mut reader, writer) = serving.join().unwrap();
+    let mut most = 0;
+    for request in 0..20_000 {
+        peer.refresh_traffic_keys().unwrap();
+        peer.writer().write_all(b"x").unwrap();
+        while peer.wants_write() {
+            peer.write_tls(&mut there).unwrap();
+        }
+        reader.read_exact(&mut [0]).unwrap();
+        if request % 500 == 0 {
+            most = most.max(answering_threads());
+        }
+    }
+    assert!(most <= 1, "{most} threads");
+    // One is blocked with an answer, or has left it to the next.
+    drop((reader, writer));
+    there
+        .set_read_timeout(Some(Duration::from_secs(240)))
+        .unwrap();
+    // Until the end: all that was sent, and then nothing of ours holds the socket.
+    match io::copy(&mut there, &mut io::sink()) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn answering_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|name| name.trim() == "starttls answer")
+        .count()
 }

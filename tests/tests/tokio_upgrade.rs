@@ -1,17 +1,19 @@
 //! What only the tokio adapter has: deadlines on tokio's clock, `Framed`, and the ways an upgrade can go wrong on a socket.
 
 use std::io;
-use std::pin::pin;
-use std::task::Poll;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::SinkExt;
 use starttls_protocols::smtp;
 use starttls_tests::certs::{client, server};
-use starttls_tokio::starttls_core::{Error as CoreError, Misuse};
+use starttls_tokio::starttls_core::{Error as CoreError, Limits, Misuse};
 use starttls_tokio::{
     Deadlines, Error, Opportunistic, PlainStream, TlsStream, UpgradeableStream, codec,
 };
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 use tokio_util::codec::{Framed, LinesCodec};
 
@@ -322,4 +324,93 @@ async fn a_greeting_does_not_choose_the_name() {
     );
     assert!(matches!(ours, Err(Error::Protocol(CoreError::Tls(_)))));
     assert!(matches!(theirs, Err(Error::Protocol(CoreError::Tls(_)))));
+}
+
+/// S32: what a codec has queued is sent within the deadline of the upgrade.
+#[tokio::test(start_paused = true)]
+async fn the_last_words_of_a_codec_meet_the_deadline() {
+    let (here, _there) = duplex(16);
+    let limit = Duration::from_secs(3);
+    let plain = PlainStream::new(here).with_deadlines(Deadlines::default().upgrade(limit));
+    let mut framed = Framed::new(plain, LinesCodec::new());
+    framed.set_backpressure_boundary(1 << 20);
+    framed.feed("x".repeat(200_000)).await.unwrap();
+    let start = Instant::now();
+    let upgraded = codec::start_tls(framed, client()).await;
+    assert!(matches!(upgraded, Err(Error::Deadline { .. })));
+    assert_eq!(start.elapsed(), limit);
+}
+
+/// S32: each shutdown has the whole of its time, also when the one before was given up a moment ago.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_has_a_deadline_of_its_own() {
+    let limit = Duration::from_secs(30);
+    let (mut tls, _peer) = tls_pair().await;
+    poll_until_pending(&mut tls).await;
+    let given_up = tokio::time::timeout(limit / 3, tls.shutdown()).await;
+    assert!(given_up.is_err());
+    let start = Instant::now();
+    let error = tls.shutdown().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(start.elapsed(), limit);
+
+    let (here, _there) = duplex(16);
+    let mut plain = PlainStream::new(here);
+    plain.write_all(&[7; 1000]).await.unwrap();
+    assert!(
+        tokio::time::timeout(limit / 3, plain.shutdown())
+            .await
+            .is_err()
+    );
+    let start = Instant::now();
+    let error = plain.shutdown().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(start.elapsed(), limit);
+}
+
+/// S32: a runtime without a timer is found out at the first call that has a deadline, whether or not there is anything to wait for; and without deadlines
+/// it is not missed.
+#[test]
+fn a_runtime_without_a_timer_panics_always_or_never() {
+    let without_timer = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    let panics = |test: &dyn Fn()| catch_unwind(AssertUnwindSafe(test)).is_err();
+    let none = Deadlines::default()
+        .without_upgrade_deadline()
+        .without_close_deadline();
+    let close = Deadlines::default().without_upgrade_deadline();
+    let limits = Limits::default;
+    let pair = async |deadlines: Deadlines| {
+        let (here, there) = duplex(4096);
+        tokio::try_join!(
+            TlsStream::implicit_with(here, client(), limits(), deadlines),
+            TlsStream::implicit_with(there, server(), limits(), deadlines)
+        )
+        .unwrap()
+    };
+    for blocked in [false, true] {
+        for (deadlines, expected) in [(none, false), (close, true)] {
+            let shutdown = || {
+                without_timer().block_on(async {
+                    let (mut tls, _peer) = pair(deadlines).await;
+                    if blocked {
+                        poll_until_pending(&mut tls).await;
+                    }
+                    let mut cx = Context::from_waker(Waker::noop());
+                    let _ = Pin::new(&mut tls).poll_shutdown(&mut cx);
+                });
+            };
+            assert_eq!(panics(&shutdown), expected);
+        }
+    }
+    let upgrade = || {
+        without_timer().block_on(async {
+            let (here, _there) = duplex(16);
+            let _ = PlainStream::new(here).start_tls(client()).await;
+        });
+    };
+    assert!(panics(&upgrade));
 }

@@ -181,13 +181,29 @@ macro_rules! handle_of_the_transport {
     };
 }
 
-/// The methods of an `UpgradeableStream` over [`InPlace`](crate::adapter::InPlace). `$wait` is `.await` where the others are futures.
+/// What a function gives that may be a future.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! output {
+    (async $output:ty) => { impl Future<Output = $output> };
+    (blocking $output:ty) => { $output };
+}
+
+/// The body of such a function.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! block {
+    (async $block:block) => { async move $block };
+    (blocking $block:block) => { $block };
+}
+
+/// The methods of an `UpgradeableStream` over [`InPlace`](crate::adapter::InPlace). `$wait` is `.await` and `$kind` is `async` where the others are futures.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! upgradeable_stream_methods {
     (
         $stream:ident<IO $(, $timer:ident: $bound:ident)?>, over ($($io:tt)*),
-        ($($async:ident)?) ($($wait:tt)*)
+        $kind:ident ($($wait:tt)*)
     ) => {
         impl<IO $(, $timer: $bound)?> From<PlainStream<IO $(, $timer)?>>
             for $stream<IO $(, $timer)?>
@@ -278,25 +294,31 @@ macro_rules! upgradeable_stream_methods {
             ///
             /// # Errors
             /// As [`PlainStream::start_tls`]; [`Misuse::Finished`](crate::starttls_core::Misuse::Finished) if it is TLS already.
-            pub $($async)? fn start_tls(
+            pub fn start_tls(
                 &mut self,
                 connection: impl Into<$crate::rustls::Connection>,
-            ) -> Result<(), $crate::Error> {
-                let result = self.state.take_plain()?.start_tls(connection)$($wait)*;
+            ) -> $crate::output!($kind Result<(), $crate::Error>) {
+                let connection: Box<$crate::rustls::Connection> = Box::new(connection.into());
+                $crate::block!($kind {
+                let result = self.state.take_plain()?.start_tls(*connection)$($wait)*;
                 self.state.settle_tls(result)
+                })
             }
 
             /// As [`PlainStream::start_tls_with_unread`], and otherwise as [`start_tls`](Self::start_tls).
             ///
             /// # Errors
             /// As [`start_tls`](Self::start_tls), but for what was not read.
-            pub $($async)? fn start_tls_with_unread(
+            pub fn start_tls_with_unread(
                 &mut self,
                 connection: impl Into<$crate::rustls::Connection>,
-            ) -> Result<(), $crate::Error> {
+            ) -> $crate::output!($kind Result<(), $crate::Error>) {
+                let connection: Box<$crate::rustls::Connection> = Box::new(connection.into());
+                $crate::block!($kind {
                 let plain = self.state.take_plain()?;
-                let result = plain.start_tls_with_unread(connection)$($wait)*;
+                let result = plain.start_tls_with_unread(*connection)$($wait)*;
                 self.state.settle_tls(result)
+                })
             }
 
             /// As [`PlainStream::accept`] and then `start_tls` with the configuration that `choose` has for the `ClientHello`, and otherwise as
@@ -304,11 +326,12 @@ macro_rules! upgradeable_stream_methods {
             ///
             /// # Errors
             /// As [`start_tls`](Self::start_tls).
-            pub $($async)? fn accept(
+            pub fn accept(
                 &mut self,
                 choose: impl FnOnce($crate::rustls::server::ClientHello<'_>)
                     -> std::sync::Arc<$crate::rustls::ServerConfig>,
-            ) -> Result<(), $crate::Error> {
+            ) -> $crate::output!($kind Result<(), $crate::Error>) {
+                $crate::block!($kind {
                 let result = match self.state.take_plain()?.accept()$($wait)* {
                     Ok(mut accepted) => match accepted.client_hello().map(choose) {
                         Some(config) => accepted.start_tls(config)$($wait)*,
@@ -320,20 +343,25 @@ macro_rules! upgradeable_stream_methods {
                     Err(error) => Err(error),
                 };
                 self.state.settle_tls(result)
+                })
             }
 
             /// As [`PlainStream::upgrade`]. If it is abandoned half-done, the connection is closed and every use of the stream an error.
             ///
             /// # Errors
             /// As [`PlainStream::upgrade`]; [`Misuse::Finished`](crate::starttls_core::Misuse::Finished) if it is TLS already.
-            pub $($async)? fn upgrade<N: $crate::starttls_core::Negotiator>(
+            pub fn upgrade<N: $crate::starttls_core::Negotiator>(
                 &mut self,
                 negotiator: N,
                 connection: N::Tls,
-            ) -> Result<(), $crate::Error> {
+            ) -> $crate::output!($kind Result<(), $crate::Error>) {
+                // Large, and needed late.
+                let connection = Box::new(connection);
+                $crate::block!($kind {
                 let plain = self.state.take_plain()?;
-                let result = plain.upgrade(negotiator, connection)$($wait)*;
+                let result = plain.upgrade(negotiator, *connection)$($wait)*;
                 self.state.settle_tls(result)
+                })
             }
 
             /// As [`PlainStream::upgrade_opportunistically`]: the reason if the peer has declined, and then the stream goes on in plaintext.
@@ -341,13 +369,16 @@ macro_rules! upgradeable_stream_methods {
             /// # Errors
             /// As [`upgrade`](Self::upgrade), but for the peer not offering TLS or refusing it.
             #[must_use = "there may be no TLS"]
-            pub $($async)? fn upgrade_opportunistically<N: $crate::starttls_core::Negotiator>(
+            pub fn upgrade_opportunistically<N: $crate::starttls_core::Negotiator>(
                 &mut self,
                 negotiator: N,
                 connection: N::Tls,
-            ) -> Result<Option<$crate::starttls_core::Error>, $crate::Error> {
+            ) -> $crate::output!($kind Result<Option<$crate::starttls_core::Error>, $crate::Error>) {
+                // Large, and needed late.
+                let connection = Box::new(connection);
+                $crate::block!($kind {
                 let plain = self.state.take_plain()?;
-                match plain.upgrade_opportunistically(negotiator, connection)$($wait)* {
+                match plain.upgrade_opportunistically(negotiator, *connection)$($wait)* {
                     Ok(Opportunistic::Tls(tls)) => self.state.settle_tls(Ok(tls)).map(|()| None),
                     Ok(Opportunistic::Declined { plain, reason }) => {
                         self.state.settle_plain(Ok(plain))?;
@@ -355,30 +386,35 @@ macro_rules! upgradeable_stream_methods {
                     }
                     Err(error) => self.state.settle_tls(Err(error)).map(|()| None),
                 }
+                })
             }
 
             /// As [`TlsStream::stop_tls`]. If it is abandoned half-done, the connection is closed and every use of the stream an error.
             ///
             /// # Errors
             /// As [`TlsStream::stop_tls`]; [`Misuse::Finished`](crate::starttls_core::Misuse::Finished) if it is plaintext already.
-            pub $($async)? fn stop_tls(&mut self) -> Result<(), $crate::Error> {
+            pub fn stop_tls(&mut self) -> $crate::output!($kind Result<(), $crate::Error>) {
+                $crate::block!($kind {
                 let result = self.state.take_tls()?.stop_tls()$($wait)*;
                 self.state.settle_plain(result)
+                })
             }
 
             /// Reads a line of at most `limit` bytes, as [`PlainStream::next_line`] and [`TlsStream::next_line`].
             ///
             /// # Errors
             /// As there.
-            pub $($async)? fn next_line(
+            pub fn next_line(
                 &mut self,
                 limit: usize,
-            ) -> Result<Option<Vec<u8>>, $crate::Error> {
+            ) -> $crate::output!($kind Result<Option<Vec<u8>>, $crate::Error>) {
+                $crate::block!($kind {
                 match &mut self.state {
                     $crate::adapter::InPlace::Plain(plain) => plain.next_line(limit)$($wait)*,
                     $crate::adapter::InPlace::Tls(tls) => tls.next_line(limit)$($wait)*,
                     $crate::adapter::InPlace::Ended(error) => Err(error.clone()),
                 }
+                })
             }
         }
     };

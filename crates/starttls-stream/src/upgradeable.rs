@@ -14,7 +14,7 @@ pub struct UpgradeableStream<IO> {
 
 type State<IO> = InPlace<PlainStream<IO>, TlsStream<IO>>;
 
-crate::upgradeable_stream_methods!(UpgradeableStream<IO>, over(Transport), ()());
+crate::upgradeable_stream_methods!(UpgradeableStream<IO>, over(Transport), blocking());
 
 impl<IO: Transport> UpgradeableStream<IO> {
     /// As [`PlainStream::shutdown`] or [`TlsStream::shutdown`].

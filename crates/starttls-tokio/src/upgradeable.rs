@@ -20,7 +20,7 @@ pub struct UpgradeableStream<IO> {
 type State<IO> = InPlace<PlainStream<IO>, TlsStream<IO>>;
 
 upgradeable_stream_methods!(
-    UpgradeableStream<IO>, over (AsyncRead + AsyncWrite + Unpin), (async) (.await)
+    UpgradeableStream<IO>, over (AsyncRead + AsyncWrite + Unpin), async (.await)
 );
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> UpgradeableStream<IO> {

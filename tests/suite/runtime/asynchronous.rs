@@ -5,10 +5,10 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use starttls_core::Negotiator;
 use starttls_core::rustls::{Connection, ServerConfig};
+use starttls_core::{Limits, Negotiator};
 use starttls_futures::{ReadHalf as FuturesReader, WriteHalf as FuturesWriter};
-use starttls_stream::{Deadlines, Error};
+use starttls_stream::{Deadlines, Error, TlsParts};
 use starttls_tokio::{ReadHalf as TokioReader, WriteHalf as TokioWriter};
 use tokio_util::compat::{Compat as Compatible, TokioAsyncReadCompatExt};
 
@@ -64,6 +64,7 @@ mod compat {
 
     pub(crate) type PlainStream<IO> = starttls_futures::timed::PlainStream<IO, TokioTimer>;
     pub(crate) type TlsStream<IO> = starttls_futures::timed::TlsStream<IO, TokioTimer>;
+    pub(crate) type Arrival<IO> = starttls_futures::timed::Arrival<IO, TokioTimer>;
     pub(crate) type Opportunistic<IO> = starttls_futures::timed::Opportunistic<IO, TokioTimer>;
     pub(crate) type UpgradeableStream<IO> =
         starttls_futures::timed::UpgradeableStream<IO, TokioTimer>;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use starttls_core::Negotiator;
 use starttls_core::rustls::{Connection, ServerConfig};
+use starttls_core::{Limits, Negotiator};
 use starttls_stream::{
-    Deadlines, Error, PlainStream, ReadHalf, TlsStream, UpgradeableStream, WriteHalf,
+    Deadlines, Error, PlainStream, ReadHalf, TlsParts, TlsStream, UpgradeableStream, WriteHalf,
 };
 
 use super::{End, InPlace, Lines, Plain, Reading, Runtime, Split, Tls, Writing};

@@ -20,7 +20,7 @@ pub struct UpgradeableStream<IO, T: Timer> {
 type State<IO, T> = InPlace<PlainStream<IO, T>, TlsStream<IO, T>>;
 
 upgradeable_stream_methods!(
-    UpgradeableStream<IO, T: Timer>, over (AsyncRead + AsyncWrite + Unpin), (async) (.await)
+    UpgradeableStream<IO, T: Timer>, over (AsyncRead + AsyncWrite + Unpin), async (.await)
 );
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> UpgradeableStream<IO, T> {

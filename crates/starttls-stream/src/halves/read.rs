@@ -42,6 +42,13 @@ impl<IO> Input<IO> {
         (self.io, self.buffer)
     }
 
+    /// What everything was taken of need not be held until the next time.
+    fn let_go(&mut self) {
+        if self.unread.is_empty() && self.buffer.len() > Self::IDLE {
+            self.buffer = Vec::new();
+        }
+    }
+
     fn unread(&self) -> &[u8] {
         self.buffer.get(self.unread.clone()).unwrap_or_default()
     }
@@ -106,19 +113,22 @@ impl<IO: Duplicate> ReadHalf<IO> {
                 bytes: input.unread(),
                 end: end.take(),
             };
-            let attempt = shared.step(&mut arrived, |driver, line| match step(driver, line) {
-                Ok(done) => Attempt::Done(done),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    match driver.phase().error() {
-                        Some(error) => Attempt::Failed(Error::from(error.clone()).into()),
-                        None => Attempt::NeedInput,
+            let attempt = shared.step(&mut arrived, |driver, line| {
+                match step(driver, line.for_reading()) {
+                    Ok(done) => Attempt::Done(done),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        match driver.phase().error() {
+                            Some(error) => Attempt::Failed(Error::from(error.clone()).into()),
+                            None => Attempt::NeedInput,
+                        }
                     }
+                    Err(error) => Attempt::Failed(error),
                 }
-                Err(error) => Attempt::Failed(error),
             })?;
             input.unread.start = input.unread.end - arrived.bytes.len();
             match attempt {
                 Attempt::Done(done) => {
+                    input.let_go();
                     shared.answer();
                     return Ok(done);
                 }

@@ -61,8 +61,16 @@ impl<IO: Duplicate> Shared<IO> {
         step: impl FnOnce(&mut Driver<Tls>, &mut Line<'_, '_>) -> R,
     ) -> io::Result<R> {
         let State { driver, outbox } = &mut *lock(&self.state);
+        let limit = OUTBOX;
         match driver {
-            Some(driver) => Ok(step(driver, &mut Line { arrived, outbox })),
+            Some(driver) => Ok(step(
+                driver,
+                &mut Line {
+                    arrived,
+                    outbox,
+                    limit,
+                },
+            )),
             None => Err(Error::from(CoreError::from(Misuse::Finished)).into()),
         }
     }
@@ -176,6 +184,7 @@ impl<IO: Duplicate> Shared<IO> {
             let _ = driver.flush(&mut Line {
                 arrived: &mut Arrived::default(),
                 outbox,
+                limit: OUTBOX,
             });
         }
         std::mem::swap(bytes, outbox);
@@ -194,6 +203,8 @@ pub(super) struct Arrived<'a> {
 pub(super) struct Line<'a, 'b> {
     arrived: &'a mut Arrived<'b>,
     outbox: &'a mut Vec<u8>,
+    /// How much may be held there already for more to be taken.
+    limit: usize,
 }
 
 impl Read for Line<'_, '_> {
@@ -206,9 +217,15 @@ impl Read for Line<'_, '_> {
     }
 }
 
+/// How much is held beside what is being written. 64 KiB, as much as the state machine itself holds.
+const OUTBOX: usize = 64 * 1024;
+
 impl Line<'_, '_> {
-    /// How much is held beside what is being written. 64 KiB, as much as the state machine itself holds.
-    const OUTBOX: usize = 64 * 1024;
+    /// Takes what reading makes only if nothing is waiting to be sent: as long as the state machine has an answer to a `KeyUpdate`, it makes no other.
+    pub(super) fn for_reading(&mut self) -> &mut Self {
+        self.limit = 1;
+        self
+    }
 }
 
 impl Write for Line<'_, '_> {
@@ -218,7 +235,7 @@ impl Write for Line<'_, '_> {
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let before = self.outbox.len();
-        if before >= Self::OUTBOX {
+        if before >= self.limit {
             return Err(ErrorKind::WouldBlock.into());
         }
         for buf in bufs {
