@@ -1,6 +1,7 @@
 //! PostgreSQL and MySQL: every query that has rows has one, which is 1.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, ensure};
@@ -32,7 +33,7 @@ impl Cancelling {
         let key = (request.process_id, request.key.clone());
         if let Some(connection) = self.lock().get(&key) {
             println!("cancelled: {}", request.process_id);
-            connection.notify_one();
+            connection.notify_waiters();
         }
     }
 
@@ -100,8 +101,11 @@ async fn queries(tls: &mut Tls, id_and_key: &[u8], cancelled: &Notify) -> Result
                     _ => {}
                 }
                 if query.contains("pg_sleep") {
+                    let mut waking = pin!(cancelled.notified());
+                    // From here on it is heard.
+                    waking.as_mut().enable();
                     println!("asleep");
-                    cancelled.notified().await;
+                    waking.await;
                     error("57014", "canceling statement due to user request")
                 } else {
                     result(&verb)
