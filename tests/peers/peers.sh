@@ -67,7 +67,7 @@ APT='procps openssl gnutls-bin curl swaks msmtp postfix dovecot-core dovecot-ima
  dovecot-managesieved dovecot-submissiond slapd ldap-utils postgresql mariadb-server vsftpd prosody
  inspircd nbdkit libnbd-bin qemu-utils tigervnc-standalone-server squid haproxy
  microsocks libhiredis0.14 libmemcachedutil2 libmemcached11 libpcre2-posix3 libgdk-pixbuf-2.0-0
- libpulse0 libsasl2-2 libperl5.36 libgnutls-dane0 libpython3.11 libcanlock3 python3-venv python3-ldap python3-psycopg2 python3-pymysql lftp
+ libpulse0 libsasl2-2 libperl5.36 libgnutls-dane0 libpython3.11 libcanlock3 python3-venv python3-ldap lftp
  dante-server xrdp nats-server irssi munin-node cups-daemon cups-client s3270 sslscan libnss3-tools libwrap0 libnet-ssleay-perl
  s-nail isync sieve-connect'
 UNPACK='proftpd-core proftpd-mod-crypto inn2 inn2-inews gvncviewer libgvnc-1.0-0 nut-server nut-client libupsclient6'
@@ -89,9 +89,9 @@ do_install() {
     (cd "$HOME_/dl" && apt-get download -o APT::Sandbox::User=root "$p" >/dev/null 2>&1) || die "apt-get download $p failed"
     dpkg-deb -x "$HOME_/dl/$p"_*.deb "$X/$p"
   done
-  if ! "$VENV/bin/python" -c 'import nats' 2>/dev/null; then
+  if ! "$VENV/bin/python" -c 'import nats, psycopg2, pymysql' 2>/dev/null; then
     python3 -m venv "$VENV" && "$VENV/bin/pip" -q --disable-pip-version-check install \
-      jetblack-upgradeable-streams ldap3 nats-py || die "pip install failed"
+      jetblack-upgradeable-streams ldap3 nats-py psycopg2-binary PyMySQL || die "pip install failed"
   fi
   echo "install ok"
 }

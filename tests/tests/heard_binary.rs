@@ -158,7 +158,7 @@ fn rpc_client_has_the_reply_and_server_the_program() {
 
     let mut server = rpc::Server::new();
     assert_eq!(server.called(), None);
-    hears(&mut server, &words(&[9, 0, 2, 100_005, 3, 0, 7, 0, 0, 0]))
+    let _ = hears(&mut server, &words(&[9, 0, 2, 100_005, 3, 0, 7, 0, 0, 0]))
         .0
         .unwrap();
     heard(server.called(), (100_005, 3));

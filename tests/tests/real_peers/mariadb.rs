@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::inside::{Inside, connect, declined, is_verified_in_each_version, without_tls};
 use crate::support::{
-    Second, Server, client_config, connection, file, must_fail, must_say, port, script,
+    Second, Server, client_config, connection, file, must_fail, must_say, peers_python, port,
 };
 
 const MYSQL: u16 = 306;
@@ -134,7 +134,7 @@ fn its_client_to_our_server() {
 #[test]
 fn python_pymysql_to_our_server() {
     let client = |server: &Server, host: &str| {
-        let mut client = script("database_client.py");
+        let mut client = peers_python("database_client.py");
         client
             .args(["mysql", "--host", host, "--port", &server.port.to_string()])
             .arg("--cafile")

@@ -6,7 +6,7 @@ use starttls_core::Error;
 use starttls_protocols::nats;
 use starttls_tokio::Error as StreamError;
 
-use crate::inside::{connect, declined, inside, is_verified_in_each_version};
+use crate::inside::{connect, declined, greeted, inside, is_verified_in_each_version};
 use crate::support::{Second, Server, file, must_fail, must_say, peers_python, port};
 
 const NATS: u16 = 422;
@@ -43,11 +43,7 @@ async fn nats_without_tls_is_not_offered() {
 #[tokio::test]
 async fn nats_at_its_limit_says_goodbye() {
     let second = Second::start("nats", &[("PEERS_CONNECTIONS", "1")]);
-    let mut first = inside(second.port(NATS), nats::Client::new()).await;
-    first.say("CONNECT {\"verbose\":false}").await;
-    first.say("PING").await;
-    first.lines(|line| line == "PONG").await;
-
+    let first = greeted(second.port(NATS)).await;
     let plain = connect(second.port(NATS)).await;
     // Until both are there.
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -56,7 +52,7 @@ async fn nats_at_its_limit_says_goodbye() {
         panic!("{outcome:?}");
     };
     assert_eq!(refusal.text.as_bytes(), b"'maximum connections exceeded'");
-    first.ends().await;
+    drop(first);
 }
 
 #[test]

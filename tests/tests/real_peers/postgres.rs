@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use crate::inside::{
     connect, declined, inside, is_verified_in_each_version, refused_with, without_tls,
 };
-use crate::support::{Program, Second, Server, file, must_fail, must_say, port, script};
+use crate::support::{Program, Second, Server, file, must_fail, must_say, peers_python, port};
 
 const POSTGRES: u16 = 432;
 
@@ -138,7 +138,7 @@ fn psql_cancels_a_query_at_our_server() {
 #[test]
 fn python_psycopg2_to_our_server() {
     let client = |server: &Server, host: &str| {
-        let mut client = script("database_client.py");
+        let mut client = peers_python("database_client.py");
         client
             .args([
                 "postgres",

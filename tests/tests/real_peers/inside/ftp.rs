@@ -5,7 +5,7 @@ use std::sync::Arc;
 use starttls_core::rustls::{ClientConfig, ClientConnection, HandshakeKind};
 use starttls_protocols::ftp;
 use starttls_tokio::TlsStream;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::{Inside, connect};
