@@ -1,7 +1,7 @@
 //! Every code block of every page, as a reader sees it, compiled with the dependencies that the page names, and run if it is a program that can
 //! run here.
 //!
-//! `cargo run -p starttls-tests --bin pages` for all pages, `-- README.md docs/embedding.md` for some. Each page becomes a package of its own
+//! `cargo run -p starttls-pages` for all pages, `-- README.md docs/embedding.md` for some. Each page becomes a package of its own
 //! outside the workspace, under `target/pages`; the crates of this repository stand in for the published ones.
 
 mod extract;
@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 use extract::{Block, Page};
 
 fn main() -> ExitCode {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let pages = if asked.is_empty() { all(&root) } else { asked };
     let mut failed = Vec::new();
@@ -63,9 +63,11 @@ fn all(root: &Path) -> Vec<String> {
 fn check(root: &Path, name: &str) -> Result<String, String> {
     let text = fs::read_to_string(root.join(name)).map_err(|error| error.to_string())?;
     let page = Page::parse(&text)?;
+    let known = ["examples/Cargo.toml", "examples/ping_pong/Cargo.toml"]
+        .map(|manifest| fs::read_to_string(root.join(manifest)).unwrap_or_default())
+        .concat();
     for example in &page.examples {
-        let there = fs::read_to_string(root.join("examples/Cargo.toml")).unwrap_or_default();
-        if !there.contains(&format!("name = \"{example}\"")) {
+        if !known.contains(&format!("name = \"{example}\"")) {
             return Err(format!("there is no example {example}"));
         }
     }
