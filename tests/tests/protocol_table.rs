@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use starttls_core::{Boundary, Phase, Plain, Progress};
-use starttls_protocols::registry::{ClientOptions, First, Protocol, Role, ServerOptions};
+use starttls_protocols::registry::{Begin, ClientOptions, First, Protocol, Role, ServerOptions};
 use starttls_tests::harness::transcript;
 use starttls_tests::memory::carry;
 
@@ -71,6 +71,61 @@ fn the_first_table_is_that_of_the_code() {
         "the table must be\n{}",
         text.join("\n")
     );
+}
+
+#[test]
+fn the_table_of_srv_names_is_that_of_the_code() {
+    let mut expected = Vec::new();
+    for protocol in Protocol::ALL {
+        for service in protocol.facts().services {
+            let begin = match service.begin {
+                Begin::Upgrade => "upgrade",
+                Begin::Implicit => "implicit",
+                _ => panic!("a new word for {service:?}"),
+            };
+            expected.push(vec![
+                protocol.name().to_owned(),
+                format!("`{}`", service.srv),
+                service.port.to_string(),
+                begin.to_owned(),
+                service.specification.to_owned(),
+            ]);
+        }
+    }
+    let page = page();
+    let text: Vec<String> = expected
+        .iter()
+        .map(|row| format!("| {} |", row.join(" | ")))
+        .collect();
+    assert!(
+        rows(&page, "| name | SRV name |") == expected,
+        "the table must be\n{}",
+        text.join("\n")
+    );
+}
+
+/// A port of a service is one of the protocol's, but for submission, which is SMTP on another one; what begins with TLS comes first.
+#[test]
+fn srv_names_agree_with_the_ports() {
+    for protocol in Protocol::ALL {
+        let facts = protocol.facts();
+        let mut begun = Vec::new();
+        for service in facts.services {
+            let port = match service.begin {
+                Begin::Implicit => facts.implicit_tls_port,
+                _ if service.srv == "_submission._tcp" => Some(587),
+                _ => facts.port,
+            };
+            assert_eq!(Some(service.port), port, "{service:?}");
+            assert!(service.srv.starts_with('_') && service.srv.ends_with("._tcp"));
+            assert_eq!(
+                service.name("example.org"),
+                format!("{}.example.org", service.srv)
+            );
+            begun.push(service.begin == Begin::Upgrade);
+        }
+        assert!(begun.is_sorted(), "{protocol}");
+    }
 }
 
 #[test]

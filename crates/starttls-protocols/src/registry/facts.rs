@@ -1,6 +1,7 @@
 use starttls_core::Boundary;
 
 use super::protocol::Protocol;
+use super::services::{self, Service};
 
 /// A side of a dialogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +64,8 @@ pub struct Facts {
     pub port: Option<u16>,
     /// The port for TLS from the first byte.
     pub implicit_tls_port: Option<u16>,
+    /// The SRV records by which its servers are found, TLS from the first byte first, as RFC 8314 prefers it. Where nothing specifies one there is none.
+    pub services: &'static [Service],
     /// Who speaks first in plaintext.
     pub first_in_plaintext: First,
     /// Who speaks first inside TLS.
@@ -87,6 +90,7 @@ const CLIENT_FIRST: Facts = Facts {
     upgrade: "STARTTLS",
     port: None,
     implicit_tls_port: None,
+    services: &[],
     first_in_plaintext: First::Client,
     first_inside_tls: First::Client,
     after_tls: AfterTls::Begin,
@@ -115,6 +119,7 @@ impl Protocol {
                 name: "smtp",
                 title: "SMTP",
                 specification: "RFC 3207, RFC 5321",
+                services: services::SMTP,
                 port: Some(25),
                 implicit_tls_port: Some(465),
                 after_tls: AfterTls::HelloAgain,
@@ -134,6 +139,7 @@ impl Protocol {
                 name: "imap",
                 title: "IMAP",
                 specification: "RFC 9051 section 6.2.1",
+                services: services::IMAP,
                 port: Some(143),
                 implicit_tls_port: Some(993),
                 after_tls: AfterTls::CapabilitiesAgain,
@@ -145,6 +151,7 @@ impl Protocol {
                 title: "POP3",
                 specification: "RFC 2595 section 4",
                 upgrade: "STLS",
+                services: services::POP3,
                 port: Some(110),
                 implicit_tls_port: Some(995),
                 after_tls: AfterTls::CapabilitiesAgain,
@@ -165,6 +172,7 @@ impl Protocol {
                 name: "sieve",
                 title: "ManageSieve",
                 specification: "RFC 5804 section 2.2",
+                services: services::SIEVE,
                 port: Some(4190),
                 first_inside_tls: First::Server,
                 after_tls: AfterTls::ServerSpeaks,
@@ -185,6 +193,7 @@ impl Protocol {
                 name: "xmpp",
                 title: "XMPP",
                 specification: "RFC 6120 section 5, RFC 7590",
+                services: services::XMPP,
                 port: Some(5222),
                 implicit_tls_port: Some(5223),
                 after_tls: AfterTls::NewStream,
@@ -194,6 +203,7 @@ impl Protocol {
                 name: "xmpp-server",
                 title: "XMPP between servers",
                 specification: "RFC 6120 section 5, RFC 7590",
+                services: services::XMPP_SERVER,
                 port: Some(5269),
                 implicit_tls_port: Some(5270),
                 after_tls: AfterTls::NewStream,
@@ -204,6 +214,7 @@ impl Protocol {
                 title: "LDAP",
                 specification: "RFC 4511 section 4.14",
                 upgrade: "StartTLS",
+                services: services::LDAP,
                 port: Some(389),
                 implicit_tls_port: Some(636),
                 after_tls: AfterTls::CapabilitiesAgain,

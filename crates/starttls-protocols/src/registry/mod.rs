@@ -28,6 +28,9 @@ pub use options::{ClientOptions, ServerOptions};
 mod protocol;
 pub use protocol::Protocol;
 
+mod services;
+pub use services::{Begin, Service};
+
 use crate::tunnel::{Credentials, Tunnel};
 use crate::{
     connect, ftp, http_upgrade, imap, irc, ldap, managesieve, munin, mysql, nats, nbd, nntp, nut,
