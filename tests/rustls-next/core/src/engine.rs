@@ -56,6 +56,10 @@ impl Engine {
         let _ = either!(self, connection => connection.send_close_notify(out));
     }
 
+    pub(crate) fn refresh_traffic_keys(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        either!(self, connection => connection.refresh_traffic_keys(out))
+    }
+
     pub(crate) fn is_handshaking(&self) -> bool {
         either!(self, connection => connection.is_handshaking())
     }

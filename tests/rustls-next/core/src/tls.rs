@@ -196,6 +196,21 @@ impl Tls {
         self.engine.common()
     }
 
+    /// Sends a `KeyUpdate` and encrypts under new keys from then on (RFC 8446 section 4.6.3).
+    ///
+    /// # Errors
+    /// The one that ended the connection; [`Misuse::WriteAfterClose`]; [`Error::Tls`] with TLS 1.2 and before the handshake is complete.
+    pub fn refresh_traffic_keys(&mut self) -> Result<(), Error> {
+        match self.error() {
+            Some(error) => Err(error.clone()),
+            None if self.closed => Err(Misuse::WriteAfterClose.into()),
+            None => {
+                let refreshed = self.engine.refresh_traffic_keys(&mut self.output);
+                refreshed.map_err(Error::Tls)
+            }
+        }
+    }
+
     /// The channel binding `tls-exporter` (RFC 9266), 32 bytes.
     pub fn tls_exporter(&self) -> Option<[u8; 32]> {
         self.exporter
@@ -222,7 +237,13 @@ impl Tls {
         let before = self.input.rest().len();
         let not_tls = (so_far == 0 && record::front(self.input.rest()) == Front::Malformed)
             .then(|| UntrustedText::new(self.input.rest()));
-        match self.engine.process(&mut self.input, &mut self.output) {
+        let queued = self.output.len();
+        let outcome = self.engine.process(&mut self.input, &mut self.output);
+        if self.closed {
+            // rustls would send an alert; but behind our close_notify the peer may be in plaintext.
+            self.output.truncate(queued);
+        }
+        match outcome {
             Err(error) => {
                 let error = not_tls.map_or(Error::Tls(error), |sample| Error::NotTls { sample });
                 return self.fail(error);
