@@ -162,11 +162,30 @@ fn names_are_parsed_shown_and_listed() {
     for protocol in Protocol::ALL {
         assert_eq!(protocol.to_string().parse(), Ok(protocol));
     }
+    for (typed, protocol) in [
+        ("SMTP", Protocol::Smtp),
+        ("PostgreSQL", Protocol::Postgres),
+        ("mariadb", Protocol::Mysql),
+        ("managesieve", Protocol::Sieve),
+        ("VNC", Protocol::Vencrypt),
+        ("submission", Protocol::Smtp),
+        ("ms-wbt-server", Protocol::Rdp),
+        ("http_upgrade", Protocol::HttpUpgrade),
+        ("xmpp_server", Protocol::XmppServer),
+    ] {
+        assert_eq!(typed.parse(), Ok(protocol), "{typed}");
+    }
+    // These are TLS from the first byte, which is no upgrade.
+    for implicit in ["imaps", "smtps", "ldaps", "https"] {
+        assert!(implicit.parse::<Protocol>().is_err(), "{implicit}");
+    }
     let error = "gopher\x1b".parse::<Protocol>().unwrap_err();
     assert_eq!(error.name, "gopher\x1b");
     let message = error.to_string();
     assert!(
-        message.starts_with("unknown protocol \"gopher\\u{1b}\"; known are smtp, lmtp,"),
+        message.starts_with(
+            "unknown protocol \"gopher\\u{1b}\"; known are smtp (esmtp) (submission), lmtp,"
+        ),
         "{message}"
     );
     assert!(names.iter().all(|name| message.contains(name)), "{message}");
@@ -251,6 +270,40 @@ fn who_speaks_first_is_said_truly() {
         };
         assert_eq!((client_speaks, plain.has_output()), expected, "{protocol}");
     }
+}
+
+#[test]
+fn no_name_means_two_protocols() {
+    let mut seen = BTreeSet::new();
+    for protocol in Protocol::ALL {
+        let facts = protocol.facts();
+        assert!(seen.insert(facts.name), "{}", facts.name);
+        for alias in facts.aliases {
+            assert!(seen.insert(alias), "{alias}");
+        }
+    }
+}
+
+#[test]
+fn a_server_offers_tls_without_demanding_it_where_that_can_be() {
+    let options = ServerOptions::new("mail.example.org")
+        .random([7; 20])
+        .optional();
+    let cannot: Vec<Protocol> = Protocol::ALL
+        .into_iter()
+        .filter(|protocol| protocol.server(&options).is_err())
+        .collect();
+    use Protocol::{Connect, ProxyV1, ProxyV2, Socks4, Socks5, Vencrypt};
+    assert_eq!(
+        cannot,
+        [Connect, Socks4, Socks5, ProxyV1, ProxyV2, Vencrypt]
+    );
+
+    let mut server = Protocol::Smtp.server(&options).expect("complete options");
+    let mut plain = Plain::with_prefix(b"EHLO me\r\nMAIL FROM:<a@example.org>\r\n");
+    let outcome = plain.negotiate(&mut server);
+    assert_eq!(outcome, Err(starttls_core::Error::NotRequested));
+    assert_eq!(plain.peek(), b"MAIL FROM:<a@example.org>\r\n");
 }
 
 #[test]

@@ -154,3 +154,26 @@ fn an_end_before_it_is_decided_is_an_error() {
     let error = plain.negotiate(&mut server);
     assert!(matches!(error, Err(Error::Truncated(_))), "{error:?}");
 }
+
+/// The errors of the streams have the one to diagnose inside, also when they have been made an `io::Error`.
+#[tokio::test]
+async fn errors_of_streams_are_diagnosed() {
+    use starttls_protocols::imap;
+    use std::io;
+    use tokio::io::AsyncWriteExt;
+
+    let (near, mut far) = tokio::io::duplex(1024);
+    far.write_all(b"220 mail.example.org ESMTP\r\n")
+        .await
+        .expect("there is room");
+    let (client, _) = pair_of(VERSIONS[0]);
+    let plain = starttls_tokio::PlainStream::new(near);
+    let error = plain.upgrade(imap::Client::new(), client).await;
+    let error = io::Error::from(error.expect_err("it is SMTP"));
+    let error = starttls_tokio::Error::from(error);
+    let advice = error.protocol().and_then(diagnose).expect("it is SMTP");
+    assert_eq!(
+        advice.wanted(Protocol::Imap).to_string(),
+        "the peer speaks SMTP on this port, and not IMAP"
+    );
+}

@@ -76,20 +76,11 @@ pub(crate) struct Name {
     port: Option<u16>,
 }
 
-/// Other names of a protocol, as other programs and people have them, with their port where it is another one.
-const ALIASES: &[(&str, Protocol, Option<u16>)] = &[
+/// Names that go with a port of their own, or that mean an upgrade here only; the others are the registry's.
+const NAMES: &[(&str, Protocol, Option<u16>)] = &[
     ("submission", Protocol::Smtp, Some(587)),
-    ("managesieve", Protocol::Sieve, None),
-    ("xmpp-client", Protocol::Xmpp, None),
-    ("jabber", Protocol::Xmpp, None),
-    ("postgresql", Protocol::Postgres, None),
-    ("pgsql", Protocol::Postgres, None),
-    ("mariadb", Protocol::Mysql, None),
     ("http", Protocol::HttpUpgrade, None),
     ("ipp", Protocol::HttpUpgrade, Some(631)),
-    ("vnc", Protocol::Vencrypt, None),
-    ("nfs", Protocol::Rpc, None),
-    ("upsd", Protocol::Nut, None),
 ];
 
 impl Name {
@@ -134,7 +125,11 @@ impl Name {
 
     pub(crate) fn list() -> String {
         let names: Vec<_> = Self::ends().map(Protocol::name).collect();
-        let aliases: Vec<_> = ALIASES.iter().map(|alias| alias.0).collect();
+        let registry = Self::ends().flat_map(|protocol| protocol.facts().aliases);
+        let own = NAMES.iter().map(|(name, ..)| name);
+        let mut aliases: Vec<_> = registry.chain(own).copied().collect();
+        aliases.sort_unstable();
+        aliases.dedup();
         format!(
             "known are {}, tls; also {}",
             names.join(", "),
@@ -151,7 +146,7 @@ impl FromStr for Name {
         if lower == "tls" {
             return Ok(Self::tls());
         }
-        let alias = ALIASES.iter().find(|alias| alias.0 == lower);
+        let alias = NAMES.iter().find(|alias| alias.0 == lower);
         if let Some((_, protocol, port)) = alias {
             return Ok(Self {
                 protocol: Some(*protocol),
@@ -194,8 +189,15 @@ mod tests {
         for protocol in Name::ends() {
             assert_eq!(protocol.name().parse::<Name>(), Ok(Name::of(protocol)));
         }
-        for (alias, ..) in ALIASES {
-            assert!(alias.parse::<Protocol>().is_err(), "{alias}");
+        for (name, protocol, _) in NAMES {
+            assert!(
+                name.parse()
+                    .is_ok_and(|name: Name| name.protocol == Some(*protocol))
+            );
+            assert!(
+                name.parse()
+                    .map_or(true, |known: Protocol| known == *protocol)
+            );
         }
         assert_eq!(
             "Submission".parse::<Name>().unwrap().default_port(false),

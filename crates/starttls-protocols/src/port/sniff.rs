@@ -4,8 +4,14 @@
 //! a client that waits for the greeting and one that is about to send its ClientHello cannot be told apart: these protocols
 //! have two ports.
 
+use std::fmt;
+
 use rustls::ServerConnection;
-use starttls_core::{Boundary, Error, Negotiator, Plain, Progress, rustls};
+use starttls_core::{Boundary, Error, Misuse, Negotiator, Plain, Progress, rustls};
+
+use crate::registry::{First, Protocol, ServerOptions};
+use crate::tunnel::{Then, Tunnel};
+use crate::{connect, http_upgrade, irc, ldap, nut, postgres, rdp, rpc, socks, xmpp};
 
 /// What the first bytes of a connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +77,90 @@ pub fn sniff(first: &[u8]) -> Sniffed {
     }
 }
 
+/// A server that says nothing before its client has spoken: [`Unified`] needs one.
+///
+/// Where the server greets, nothing comes from either side: the client waits for the greeting, and the server to learn what the client is.
+/// This does not compile.
+///
+/// ```compile_fail,E0277
+/// use starttls_core::{Negotiator, Plain};
+/// use starttls_protocols::{smtp, sniff::Unified};
+///
+/// let mut server = Unified::new(smtp::Server::new("mail.example.org"));
+/// let _ = server.advance(&mut Plain::new());
+/// ```
+///
+/// Implement it for servers of your own of which it is true.
+#[diagnostic::on_unimplemented(
+    message = "the server `{Self}` may speak first, so that a port cannot be shared with TLS from the first byte",
+    note = "only a client that speaks first shows which of the two it is"
+)]
+pub trait ClientFirst: Negotiator<Tls = ServerConnection> {}
+
+impl ClientFirst for connect::Server {}
+impl ClientFirst for http_upgrade::Server {}
+impl ClientFirst for irc::Server {}
+impl ClientFirst for ldap::Server {}
+impl ClientFirst for nut::Server {}
+impl ClientFirst for postgres::Server {}
+impl ClientFirst for rdp::Server {}
+impl ClientFirst for rpc::Server {}
+impl ClientFirst for socks::Server {}
+impl ClientFirst for xmpp::Server {}
+impl<N: ClientFirst + ?Sized> ClientFirst for &mut N {}
+impl<N: ClientFirst + ?Sized> ClientFirst for Box<N> {}
+impl<A: ClientFirst + Tunnel, B: Negotiator<Tls = ServerConnection>> ClientFirst for Then<A, B> {}
+
+/// The server of a protocol by its name, if its client speaks first.
+///
+/// ```
+/// use starttls_protocols::registry::{Protocol, ServerOptions};
+/// use starttls_protocols::sniff::{AnyClientFirst, Unified};
+///
+/// let options = ServerOptions::new("example.org");
+/// let server = Unified::new(AnyClientFirst::new(Protocol::Ldap, &options)?);
+/// assert!(AnyClientFirst::new(Protocol::Smtp, &options).is_err());
+/// # Ok::<(), starttls_core::Error>(())
+/// ```
+pub struct AnyClientFirst(Box<dyn Negotiator<Tls = ServerConnection> + Send>);
+
+impl AnyClientFirst {
+    /// As [`Protocol::server`].
+    ///
+    /// # Errors
+    /// [`Misuse::Configuration`] if the server of the protocol speaks first, if a PROXY header has to come before anything else, and as [`Protocol::server`].
+    pub fn new(protocol: Protocol, options: &ServerOptions) -> Result<Self, Error> {
+        let is_header = matches!(protocol, Protocol::ProxyV1 | Protocol::ProxyV2);
+        if protocol.facts().first_in_plaintext != First::Client || is_header {
+            return Err(Misuse::Configuration(
+                "a port can be shared with TLS from the first byte only where the client speaks first",
+            )
+            .into());
+        }
+        protocol.server(options).map(Self)
+    }
+}
+
+impl Negotiator for AnyClientFirst {
+    type Tls = ServerConnection;
+
+    fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
+        self.0.advance(plain)
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        self.0.farewell(error)
+    }
+}
+
+impl ClientFirst for AnyClientFirst {}
+
+impl fmt::Debug for AnyClientFirst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyClientFirst")
+    }
+}
+
 /// A server that takes TLS from the first byte as well as the upgrade that `N` negotiates.
 ///
 /// With TLS the negotiation is over before it has begun, and what was received goes to the handshake; otherwise everything is
@@ -116,7 +206,7 @@ impl<N> Unified<N> {
     }
 }
 
-impl<N: Negotiator<Tls = ServerConnection>> Negotiator for Unified<N> {
+impl<N: ClientFirst> Negotiator for Unified<N> {
     type Tls = ServerConnection;
 
     fn advance(&mut self, plain: &mut Plain) -> Result<Progress, Error> {
@@ -127,6 +217,13 @@ impl<N: Negotiator<Tls = ServerConnection>> Negotiator for Unified<N> {
             Sniffed::NeedMore => Ok(Progress::NeedInput),
             Sniffed::Tls => Ok(Progress::Done(Boundary::Pipelined)),
             Sniffed::Plaintext => self.negotiator.advance(plain),
+        }
+    }
+
+    fn farewell(&self, error: &Error) -> Vec<u8> {
+        match self.sniffed {
+            Sniffed::Plaintext => self.negotiator.farewell(error),
+            Sniffed::NeedMore | Sniffed::Tls => Vec::new(),
         }
     }
 }
@@ -176,5 +273,38 @@ mod tests {
         let done = Ok(Progress::Done(Boundary::Exact));
         assert_eq!(server.advance(&mut Plain::with_prefix(call)), done);
         assert_eq!(server.was_implicit(), Some(false));
+    }
+
+    #[test]
+    fn the_registry_shares_a_port_where_the_client_speaks_first() {
+        let options = ServerOptions::new("example.org").random([7; 20]);
+        for protocol in Protocol::ALL {
+            let Ok(server) = AnyClientFirst::new(protocol, &options) else {
+                continue;
+            };
+            let mut plain = Plain::new();
+            let mut server = Unified::new(server);
+            assert_eq!(server.advance(&mut plain), Ok(Progress::NeedInput));
+            assert!(!plain.has_output(), "{protocol} speaks first");
+            assert_eq!(plain.handle_input(&HELLO), HELLO.len());
+            let done = Ok(Progress::Done(Boundary::Pipelined));
+            assert_eq!(server.advance(&mut plain), done, "{protocol}");
+        }
+        for greets in [
+            Protocol::Smtp,
+            Protocol::Mysql,
+            Protocol::Telnet,
+            Protocol::ProxyV2,
+        ] {
+            assert!(AnyClientFirst::new(greets, &options).is_err(), "{greets}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_told_why() {
+        let mut server = Unified::new(http_upgrade::Server::new());
+        let mut plain = Plain::with_prefix(b"hello\n");
+        assert!(plain.negotiate(&mut server).is_err());
+        assert!(plain.into_parts().1.starts_with(b"HTTP/1.1 400 "));
     }
 }

@@ -66,6 +66,8 @@ pub struct Facts {
     pub implicit_tls_port: Option<u16>,
     /// The SRV records by which its servers are found, TLS from the first byte first, as RFC 8314 prefers it. Where nothing specifies one there is none.
     pub services: &'static [Service],
+    /// Other names that [`Protocol`] is parsed from.
+    pub aliases: &'static [&'static str],
     /// Who speaks first in plaintext.
     pub first_in_plaintext: First,
     /// Who speaks first inside TLS.
@@ -91,6 +93,7 @@ const CLIENT_FIRST: Facts = Facts {
     port: None,
     implicit_tls_port: None,
     services: &[],
+    aliases: &[],
     first_in_plaintext: First::Client,
     first_inside_tls: First::Client,
     after_tls: AfterTls::Begin,
@@ -124,6 +127,7 @@ impl Protocol {
                 implicit_tls_port: Some(465),
                 after_tls: AfterTls::HelloAgain,
                 greeting: Some("220 localhost ESMTP\r\n"),
+                aliases: &["esmtp", "submission"],
                 ..SERVER_FIRST
             },
             Self::Lmtp => Facts {
@@ -144,6 +148,7 @@ impl Protocol {
                 implicit_tls_port: Some(993),
                 after_tls: AfterTls::CapabilitiesAgain,
                 greeting: Some("* OK ready\r\n"),
+                aliases: &["imap4"],
                 ..SERVER_FIRST
             },
             Self::Pop3 => Facts {
@@ -156,6 +161,7 @@ impl Protocol {
                 implicit_tls_port: Some(995),
                 after_tls: AfterTls::CapabilitiesAgain,
                 greeting: Some("+OK ready\r\n"),
+                aliases: &["pop"],
                 ..SERVER_FIRST
             },
             Self::Nntp => Facts {
@@ -166,6 +172,7 @@ impl Protocol {
                 implicit_tls_port: Some(563),
                 after_tls: AfterTls::CapabilitiesAgain,
                 greeting: Some("200 ready\r\n"),
+                aliases: &["news"],
                 ..SERVER_FIRST
             },
             Self::Sieve => Facts {
@@ -176,6 +183,7 @@ impl Protocol {
                 port: Some(4190),
                 first_inside_tls: First::Server,
                 after_tls: AfterTls::ServerSpeaks,
+                aliases: &["managesieve"],
                 ..SERVER_FIRST
             },
             Self::Ftp => Facts {
@@ -197,6 +205,7 @@ impl Protocol {
                 port: Some(5222),
                 implicit_tls_port: Some(5223),
                 after_tls: AfterTls::NewStream,
+                aliases: &["xmpp-client", "jabber"],
                 ..CLIENT_FIRST
             },
             Self::XmppServer => Facts {
@@ -207,6 +216,7 @@ impl Protocol {
                 port: Some(5269),
                 implicit_tls_port: Some(5270),
                 after_tls: AfterTls::NewStream,
+                aliases: &["xmpp-s2s"],
                 ..CLIENT_FIRST
             },
             Self::Ldap => Facts {
@@ -226,6 +236,7 @@ impl Protocol {
                 specification: "PostgreSQL documentation, Frontend/Backend Protocol",
                 upgrade: "SSLRequest",
                 port: Some(5432),
+                aliases: &["postgresql", "pgsql"],
                 ..CLIENT_FIRST
             },
             Self::Mysql => Facts {
@@ -236,6 +247,7 @@ impl Protocol {
                 port: Some(3306),
                 after_tls: AfterTls::GoOn,
                 boundary_at_server: Boundary::Pipelined,
+                aliases: &["mariadb"],
                 ..SERVER_FIRST
             },
             Self::Irc => Facts {
@@ -244,6 +256,7 @@ impl Protocol {
                 specification: "IRCv3 tls 3.1",
                 port: Some(6667),
                 implicit_tls_port: Some(6697),
+                aliases: &["ircu"],
                 ..CLIENT_FIRST
             },
             Self::Telnet => Facts {
@@ -263,6 +276,7 @@ impl Protocol {
                 title: "HTTP CONNECT",
                 specification: "RFC 9110 section 9.3.6",
                 upgrade: "CONNECT",
+                aliases: &["http-connect"],
                 ..TUNNEL
             },
             Self::HttpUpgrade => Facts {
@@ -274,6 +288,7 @@ impl Protocol {
                 implicit_tls_port: Some(443),
                 first_inside_tls: First::Server,
                 after_tls: AfterTls::ServerSpeaks,
+                aliases: &["ipp"],
                 ..CLIENT_FIRST
             },
             Self::Socks4 => Facts {
@@ -282,6 +297,7 @@ impl Protocol {
                 specification: "SOCKS protocol 4 and 4A",
                 upgrade: "CONNECT",
                 port: Some(1080),
+                aliases: &["socks4a"],
                 ..TUNNEL
             },
             Self::Socks5 => Facts {
@@ -290,6 +306,7 @@ impl Protocol {
                 specification: "RFC 1928, RFC 1929",
                 upgrade: "CONNECT",
                 port: Some(1080),
+                aliases: &["socks", "socks5h"],
                 ..TUNNEL
             },
             Self::ProxyV1 => Facts {
@@ -323,6 +340,7 @@ impl Protocol {
                 specification: "RFC 9289, RFC 5531",
                 upgrade: "AUTH_TLS",
                 port: Some(2049),
+                aliases: &["nfs", "sunrpc", "oncrpc"],
                 ..CLIENT_FIRST
             },
             Self::Vencrypt => Facts {
@@ -333,6 +351,7 @@ impl Protocol {
                 port: Some(5900),
                 first_inside_tls: First::Server,
                 after_tls: AfterTls::ServerSpeaks,
+                aliases: &["vnc", "rfb"],
                 ..SERVER_FIRST
             },
             Self::Rdp => Facts {
@@ -342,6 +361,7 @@ impl Protocol {
                 upgrade: "RDP_NEG_REQ",
                 port: Some(3389),
                 after_tls: AfterTls::GoOn,
+                aliases: &["ms-wbt-server"],
                 ..CLIENT_FIRST
             },
             Self::Nut => Facts {
@@ -349,6 +369,7 @@ impl Protocol {
                 title: "NUT",
                 specification: "RFC 9271",
                 port: Some(3493),
+                aliases: &["upsd"],
                 ..CLIENT_FIRST
             },
             Self::Munin => Facts {
@@ -357,6 +378,7 @@ impl Protocol {
                 specification: "Munin documentation, munin-node protocol",
                 port: Some(4949),
                 greeting: Some("# munin node at localhost\n"),
+                aliases: &["munin-node"],
                 ..SERVER_FIRST
             },
             Self::Nats => Facts {

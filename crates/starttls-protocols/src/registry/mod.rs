@@ -154,7 +154,8 @@ impl Protocol {
     /// PROXY header says that the connection came from.
     ///
     /// # Errors
-    /// [`Misuse::Configuration`] if the options lack what the protocol needs: random bytes, for MySQL and XMPP.
+    /// [`Misuse::Configuration`] if the options lack what the protocol needs: random bytes, for MySQL and XMPP; or if TLS shall be
+    /// optional in a tunnel, where it is not the matter, or in VNC, whose [`optional`](vencrypt::Server::optional) needs to know more.
     pub fn server(
         self,
         options: &ServerOptions,
@@ -165,21 +166,45 @@ impl Protocol {
             options.random.ok_or(missing)
         };
         let credentials = options.credentials.clone();
+        // Each is of a type of its own.
+        macro_rules! offer {
+            ($server:expr) => {{
+                let server = $server;
+                Box::new(if options.optional {
+                    server.optional()
+                } else {
+                    server
+                })
+            }};
+        }
         Ok(match self {
-            Self::Smtp => Box::new(smtp::Server::new(name)),
-            Self::Lmtp => Box::new(smtp::Server::lmtp(name)),
-            Self::Imap => Box::new(imap::Server::new()),
-            Self::Pop3 => Box::new(pop3::Server::new()),
-            Self::Nntp => Box::new(nntp::Server::new()),
-            Self::Sieve => Box::new(managesieve::Server::new(name)),
-            Self::Ftp => Box::new(ftp::Server::new()),
-            Self::Xmpp => Box::new(xmpp::Server::new(name, hex(&random()?))),
-            Self::XmppServer => Box::new(xmpp::Server::s2s(name, hex(&random()?))),
-            Self::Ldap => Box::new(ldap::Server::new()),
-            Self::Postgres => Box::new(postgres::Server::new()),
-            Self::Mysql => Box::new(mysql_server(name, random()?)),
-            Self::Irc => Box::new(irc::Server::new(name)),
-            Self::Telnet => Box::new(telnet::Server::new()),
+            Self::Connect
+            | Self::Socks4
+            | Self::Socks5
+            | Self::ProxyV1
+            | Self::ProxyV2
+            | Self::Vencrypt
+                if options.optional =>
+            {
+                return Err(Misuse::Configuration(
+                    "a tunnel is made or not, and VNC has to know what there is beside TLS",
+                )
+                .into());
+            }
+            Self::Smtp => offer!(smtp::Server::new(name)),
+            Self::Lmtp => offer!(smtp::Server::lmtp(name)),
+            Self::Imap => offer!(imap::Server::new()),
+            Self::Pop3 => offer!(pop3::Server::new()),
+            Self::Nntp => offer!(nntp::Server::new()),
+            Self::Sieve => offer!(managesieve::Server::new(name)),
+            Self::Ftp => offer!(ftp::Server::new()),
+            Self::Xmpp => offer!(xmpp::Server::new(name, hex(&random()?))),
+            Self::XmppServer => offer!(xmpp::Server::s2s(name, hex(&random()?))),
+            Self::Ldap => offer!(ldap::Server::new()),
+            Self::Postgres => offer!(postgres::Server::new()),
+            Self::Mysql => offer!(mysql_server(name, random()?)),
+            Self::Irc => offer!(irc::Server::new(name)),
+            Self::Telnet => offer!(telnet::Server::new()),
             Self::Connect => {
                 let server = connect::Server::new();
                 Box::new(match credentials {
@@ -187,7 +212,7 @@ impl Protocol {
                     None => server,
                 })
             }
-            Self::HttpUpgrade => Box::new(http_upgrade::Server::new()),
+            Self::HttpUpgrade => offer!(http_upgrade::Server::new()),
             Self::Socks4 | Self::Socks5 => {
                 let server = socks::Server::new();
                 Box::new(match credentials {
@@ -196,13 +221,13 @@ impl Protocol {
                 })
             }
             Self::ProxyV1 | Self::ProxyV2 => Box::new(proxy::Reader::new()),
-            Self::Nbd => Box::new(nbd::Server::new()),
-            Self::Rpc => Box::new(rpc::Server::new()),
+            Self::Nbd => offer!(nbd::Server::new()),
+            Self::Rpc => offer!(rpc::Server::new()),
             Self::Vencrypt => Box::new(vencrypt::Server::new(options.subtypes.iter().copied())),
-            Self::Rdp => Box::new(rdp::Server::new(rdp::Protocols::TLS)),
-            Self::Nut => Box::new(nut::Server::new()),
-            Self::Munin => Box::new(munin::Server::new(name)),
-            Self::Nats => Box::new(nats::Server::new(nats_info(name))),
+            Self::Rdp => offer!(rdp::Server::new(rdp::Protocols::TLS)),
+            Self::Nut => offer!(nut::Server::new()),
+            Self::Munin => offer!(munin::Server::new(name)),
+            Self::Nats => offer!(nats::Server::new(nats_info(name))),
         })
     }
 
@@ -221,10 +246,15 @@ impl fmt::Display for Protocol {
 impl FromStr for Protocol {
     type Err = UnknownProtocol;
 
+    /// Case does not matter, nor whether there is `-` or `_` between words. [`Facts::aliases`] are taken, too.
     fn from_str(name: &str) -> Result<Self, UnknownProtocol> {
+        let wanted = name.to_ascii_lowercase().replace('_', "-");
         Self::ALL
             .into_iter()
-            .find(|protocol| protocol.name() == name)
+            .find(|protocol| {
+                let facts = protocol.facts();
+                facts.name == wanted || facts.aliases.contains(&&wanted[..])
+            })
             .ok_or_else(|| UnknownProtocol {
                 name: name.to_owned(),
             })
@@ -243,6 +273,9 @@ impl fmt::Display for UnknownProtocol {
         write!(f, "unknown protocol {:?}; known are", self.name)?;
         for (index, protocol) in Protocol::ALL.iter().enumerate() {
             write!(f, "{} {protocol}", if index == 0 { "" } else { "," })?;
+            for alias in protocol.facts().aliases {
+                write!(f, " ({alias})")?;
+            }
         }
         Ok(())
     }

@@ -89,6 +89,7 @@ pub struct ServerOptions {
     pub(crate) own_name: String,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) random: Option<[u8; 20]>,
+    pub(crate) optional: bool,
     pub(crate) subtypes: Vec<Subtype>,
 }
 
@@ -99,6 +100,7 @@ impl ServerOptions {
             own_name: own_name.into(),
             credentials: None,
             random: None,
+            optional: false,
             subtypes: Subtype::ALL.to_vec(),
         }
     }
@@ -107,6 +109,14 @@ impl ServerOptions {
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Credentials::new(user, password));
+        self
+    }
+
+    /// TLS is offered and not demanded: a client that goes on without is [`NotRequested`](starttls_core::Error::NotRequested), and the
+    /// connection stands in front of what it says instead. Anybody on the path can make a client look so.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
         self
     }
 
@@ -131,6 +141,7 @@ impl fmt::Debug for ServerOptions {
         f.debug_struct("ServerOptions")
             .field("own_name", &self.own_name)
             .field("credentials", &self.credentials)
+            .field("optional", &self.optional)
             .field("subtypes", &self.subtypes)
             .finish_non_exhaustive()
     }
