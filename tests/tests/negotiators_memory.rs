@@ -53,8 +53,10 @@ fn a_flood_costs_no_more_than_the_limits() {
                     let mut negotiator = from_registry(protocol, role);
                     let mut plain = Plain::new();
                     for piece in flood.chunks(*piece) {
-                        assert_eq!(plain.handle_input(piece), piece.len());
+                        let taken = plain.handle_input(piece);
                         let progress = negotiator.negotiate(&mut plain);
+                        // Who reads nothing until it has a whole message may fill the buffer, and that ends it.
+                        assert!(taken == piece.len() || progress.is_err());
                         let change = region.change();
                         held = held.max(
                             change
