@@ -25,9 +25,9 @@ struct Arguments {
     /// The name that the server's certificate must have.
     #[arg(long, default_value = "localhost")]
     name: String,
-    /// What to call ourselves in EHLO.
-    #[arg(long, default_value = "localhost")]
-    ehlo: String,
+    /// What to call ourselves in EHLO; the address that we come from if it is not set.
+    #[arg(long)]
+    ehlo: Option<String>,
     /// TLS versions to allow.
     #[arg(long, value_enum, default_value_t)]
     tls: Versions,
@@ -37,10 +37,12 @@ struct Arguments {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let config = client_config(&arguments.ca, arguments.tls)?;
-    let mut plain = PlainStream::new(TcpStream::connect(arguments.address).await?);
+    let socket = TcpStream::connect(arguments.address).await?;
+    let own_address = smtp::address_literal(socket.local_addr()?.ip());
+    let mut plain = PlainStream::new(socket);
     // Here the plaintext dialogue is our own, to show what is said in it; `smtp::Client::new` has it ready-made.
     reply(&mut plain, "220").await?;
-    let ehlo = format!("EHLO {}", arguments.ehlo);
+    let ehlo = format!("EHLO {}", arguments.ehlo.unwrap_or(own_address));
     println!(
         "before TLS: {}",
         ask(&mut plain, &ehlo, "250").await?.join(", ")
