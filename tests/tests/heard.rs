@@ -19,7 +19,7 @@ fn lines(heard: Option<Untrusted<&[String]>>) -> Option<String> {
     heard.map(|heard| heard.into_inner().join("|"))
 }
 
-fn words<'a>(heard: Option<Untrusted<&'a str>>) -> Option<&'a str> {
+fn words(heard: Option<Untrusted<&str>>) -> Option<&str> {
     heard.map(Untrusted::into_inner)
 }
 
