@@ -283,6 +283,11 @@ impl<N: Negotiator> Upgrade<N> {
         }
     }
 
+    /// In the plaintext dialogue still: once this is false everything is TLS, or it has failed.
+    pub fn is_negotiating(&self) -> bool {
+        matches!(self.state, State::Negotiating(_))
+    }
+
     /// As [`Phase::handle_input`].
     #[must_use = "bytes that were not taken are lost unless they are handed in again"]
     pub fn handle_input(&mut self, bytes: &[u8]) -> usize {
