@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use starttls_testkit::Dialogue;
+
 use super::negotiators::{Options, Role, Start};
 
 /// Where the transcripts are: a directory a protocol.
@@ -217,6 +219,20 @@ impl Transcript {
             .iter()
             .flat_map(|turn| turn.input.clone())
             .collect()
+    }
+
+    /// The same as the kit has it.
+    pub fn dialogue(&self) -> Dialogue {
+        self.turns.iter().fold(Dialogue::new(), |dialogue, turn| {
+            let dialogue = match &turn.input[..] {
+                [] => dialogue,
+                heard => dialogue.hears(heard),
+            };
+            match &turn.output[..] {
+                [] => dialogue,
+                said => dialogue.says(said),
+            }
+        })
     }
 
     /// The other side closes at the end.

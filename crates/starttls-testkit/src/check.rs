@@ -131,6 +131,7 @@ impl<M: Machine, F: Fn() -> M> Check<'_, F> {
                         self.found(Gain::Broken, "it does not say what the dialogue has", &said);
                         return false;
                     }
+                    read = read.saturating_add(prefix.len());
                 }
             }
         }
@@ -142,7 +143,7 @@ impl<M: Machine, F: Fn() -> M> Check<'_, F> {
             );
             return false;
         }
-        // A server has its go-ahead to say still; a client has nothing more to say in plaintext.
+        // Behind what the dialogue has, a client has nothing more to say in plaintext.
         let behind = course.sent.get(read..).unwrap_or_default();
         let in_plaintext = before_tls(behind);
         if self.role == Role::Client && !in_plaintext.is_empty() {
@@ -307,7 +308,9 @@ impl<M: Machine, F: Fn() -> M> Check<'_, F> {
             let Some(first) = other.get_mut(at) else {
                 return;
             };
-            if first.eq_ignore_ascii_case(&byte) {
+            // Another letter is another word; another mark may be another spelling of the same.
+            let a_mark_too = !first.is_ascii_alphanumeric() && !byte.is_ascii_alphanumeric();
+            if first.eq_ignore_ascii_case(&byte) || a_mark_too {
                 continue;
             }
             *first = byte;
