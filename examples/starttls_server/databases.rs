@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, ensure};
 use starttls_protocols::mysql::NEXT_SEQUENCE;
@@ -25,7 +25,9 @@ fn has_rows(verb: &str) -> bool {
 
 /// The PostgreSQL connections that are open, by process id and key, so that another connection can cancel what one of them does.
 #[derive(Clone, Default)]
-pub(crate) struct Cancelling(Arc<Mutex<HashMap<(u32, Vec<u8>), Arc<Notify>>>>);
+pub(crate) struct Cancelling(Arc<Mutex<Connections>>);
+
+type Connections = HashMap<(u32, Vec<u8>), Arc<Notify>>;
 
 impl Cancelling {
     /// Cancels the query under way, if there is a connection with this id and key.
@@ -37,10 +39,8 @@ impl Cancelling {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(u32, Vec<u8>), Arc<Notify>>> {
-        self.0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -225,14 +225,14 @@ mod tests {
         let (_, sent) = plain.into_parts();
         let mut client = Client::new().mariadb_capabilities(0x1c);
         let mut plain = Plain::with_prefix(&sent);
-        client.advance(&mut plain).unwrap();
+        let _ = client.advance(&mut plain).unwrap();
         let greeting = client.greeting().unwrap().into_inner();
         assert_eq!(greeting.mariadb_capabilities, 0x1d);
         assert_eq!(greeting.capabilities & CLIENT_MYSQL, 0);
 
         let (_, sent) = plain.into_parts();
         assert_eq!(sent[HEADER + 28..], [0x1c, 0, 0, 0]);
-        server.advance(&mut Plain::with_prefix(&sent)).unwrap();
+        let _ = server.advance(&mut Plain::with_prefix(&sent)).unwrap();
         let request = server.request().unwrap().into_inner();
         assert_eq!(request.mariadb_capabilities, 0x1c);
     }
