@@ -7,7 +7,7 @@ use starttls_core::{
     Boundary, Error, Misbehaviour, Negotiator, Phase, Plain, Progress, Refusal, Untrusted,
 };
 use starttls_protocols::rdp::Protocols;
-use starttls_protocols::registry::{ClientOptions, Protocol};
+use starttls_protocols::registry::{ClientOptions, Protocol, ServerOptions};
 use starttls_protocols::vencrypt::{Subtype, Version};
 use starttls_protocols::{ldap, mysql, nats, nbd, postgres, rdp, rpc, vencrypt};
 
@@ -281,4 +281,33 @@ fn words_of_text_are_kept() {
             assert_eq!(sample.as_bytes(), &said.as_bytes()[..4], "{name}");
         }
     }
+}
+
+/// A server of the registry that does not demand TLS takes the client that goes on without, and the one that asks.
+#[test]
+fn nats_of_the_registry_may_be_optional() {
+    let server = |optional: bool| {
+        let options = ServerOptions::new("nats.example.org");
+        let options = if optional {
+            options.optional()
+        } else {
+            options
+        };
+        Protocol::Nats.server(&options).unwrap()
+    };
+    let info = |said: Vec<u8>| {
+        let mut client = nats::Client::new();
+        assert_eq!(hears(&mut client, &said).0, DONE);
+        let info = client.info().unwrap().into_inner();
+        (info.tls_required(), info.tls_available())
+    };
+    let pipelined = Ok(Progress::Done(Boundary::Pipelined));
+    let (outcome, said, left) = hears(&mut server(true), b"CONNECT {}\r\n");
+    assert_eq!((outcome, left), (Err(Error::NotRequested), 12));
+    assert_eq!(info(said), (false, true));
+    let (outcome, _, left) = hears(&mut server(true), b"\x16\x03\x01");
+    assert_eq!((outcome, left), (pipelined.clone(), 3));
+    let (outcome, said, _) = hears(&mut server(false), b"");
+    assert_eq!(outcome, pipelined);
+    assert_eq!(info(said), (true, true));
 }

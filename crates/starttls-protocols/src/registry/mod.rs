@@ -227,7 +227,7 @@ impl Protocol {
             Self::Rdp => offer!(rdp::Server::new(rdp::Protocols::TLS)),
             Self::Nut => offer!(nut::Server::new()),
             Self::Munin => offer!(munin::Server::new(name)),
-            Self::Nats => offer!(nats::Server::new(nats_info(name))),
+            Self::Nats => offer!(nats::Server::new(nats_info(name, options.optional))),
         })
     }
 
@@ -300,14 +300,15 @@ fn mysql_server(name: &str, random: [u8; 20]) -> mysql::Server {
 }
 
 /// The fields without which the clients that exist do not begin.
-fn nats_info(name: &str) -> String {
+fn nats_info(name: &str, optional: bool) -> String {
     json!({
         "server_id": name,
         "version": "2.10.0",
         "proto": 1,
         "headers": true,
         "max_payload": 1_048_576,
-        "tls_required": true,
+        "tls_required": !optional,
+        "tls_available": true,
     })
     .to_string()
 }
