@@ -40,6 +40,7 @@ prosody xmpp 222 prosody
 prosody xmpp-server 269 prosody
 inspircd irc 667 inspircd
 nnrpd nntp 119 x:inn2
+innd nntp 120 x:inn2
 nbdkit nbd 809 nbdkit
 qemu-nbd nbd 810 qemu-utils
 tigervnc vencrypt 900 tigervnc-standalone-server
@@ -286,8 +287,8 @@ start_inspircd() {
 C
   launch inspircd --nofork --runasroot --config "$D/inspircd.conf"
 }
-start_nnrpd() { # the reader daemon alone: no innd, no articles; enough for CAPABILITIES, STARTTLS, GROUP, LIST
-  local inn=$X/inn2; mkdir -p "$D"/{db,spool/overview,spool/articles,logs,run,tmp}
+inn() { # what innd and nnrpd need: no articles, enough for CAPABILITIES, STARTTLS, GROUP, LIST
+  inn=$X/inn2; mkdir -p "$D"/{db,spool/overview,spool/articles,logs,run,tmp}
   rows "$D/inn.conf" <<C
 mta: "/bin/true" | organization: peers | ovmethod: tradindexed | hismethod: hisv6 | domain: localhost | pathhost: news.localhost
 pathnews: $inn/usr/lib/news | pathbin: $inn/usr/lib/news/bin | pathfilter: $inn/etc/news/filter | pathetc: $D | pathdb: $D/db
@@ -297,10 +298,26 @@ C
   cp "$KEY" "$D/key.pem"; cp "$inn/etc/news/storage.conf" "$D/"; : >"$D/db/newsgroups"
   printf 'auth all { hosts: "*" default: "test" }\naccess all { users: "*" newsgroups: "*" access: RP }\n' >"$D/readers.conf"
   printf 'local.test 0000000000 0000000001 y\n' >"$D/db/active"; printf 'local.test 1 news\n' >"$D/db/active.times"
-  chown -R news:news "$D"; chmod 640 "$D/key.pem"
   export INNCONF=$D/inn.conf LD_LIBRARY_PATH=$inn/usr/lib/news:$X/inn2-inews/usr/lib/news
-  setpriv --reuid=news --regid=news --clear-groups "$inn/usr/lib/news/bin/overchan" </dev/null   # makes the empty overview
+  as_news=(setpriv --reuid=news --regid=news --clear-groups)
+}
+inn_files() { # they are the news user's
+  chown -R news:news "$D"; chmod 640 "$D/key.pem"
+  "${as_news[@]}" "$inn/usr/lib/news/bin/overchan" </dev/null   # makes the empty overview
+}
+start_nnrpd() { # the reader daemon alone
+  inn; inn_files
   launch "$inn/usr/lib/news/bin/nnrpd" -D -f -b 127.0.0.1 -p "$(port nnrpd)"      # as root it binds by itself, then turns into news
+  unset INNCONF LD_LIBRARY_PATH
+}
+start_innd() { # loopback is a peer that feeds: who wants to read says MODE READER, and nnrpd takes over
+  inn; printf 'port: %s\nbindaddress: 127.0.0.1\nbindaddress6: "::1"\n' "$(port innd)" >>"$D/inn.conf"
+  printf '%s 0000000000 0000000001 n\n' junk control control.cancel >>"$D/db/active"
+  printf 'ME:!*::\nnobody:!*:Tf:/dev/null\n' >"$D/newsfeeds"
+  printf 'peer ME { hostname: "localhost, 127.0.0.1" }\n' >"$D/incoming.conf"
+  : >"$D/db/history"; inn_files
+  "${as_news[@]}" sh -c 'cd "$1" && exec "$2" -i -o -f history' sh "$D/db" "$inn/usr/lib/news/bin/makedbz" || return 1
+  launch "${as_news[@]}" "$inn/usr/lib/news/bin/innd" -d -f -P "$(port innd)" -4 127.0.0.1
   unset INNCONF LD_LIBRARY_PATH
 }
 pki() { mkdir -p "$D/pki"; cp "$DIR/ca.pem" "$D/pki/ca-cert.pem"; cp "$CERT" "$D/pki/server-cert.pem"; cp "$KEY" "$D/pki/server-key.pem"; }
@@ -457,6 +474,10 @@ check_proftpd() { ftp "$(port proftpd)"; CURL 'curl CCC' '^hello' "ftp://localho
 xmpp() { tls xmpp "$(port "$1" xmpp)" -xmpphost localhost; gtls xmpp "$(port "$1" xmpp)"; tls xmpp-server "$(port "$1" xmpp-server)" -xmpphost localhost; }
 check_prosody() { xmpp prosody; }
 check_inspircd() { tls irc "$(port inspircd)"; }
+check_innd() {
+  local p; p=$(port innd)
+  run nntplib 'local.test' python3 -W ignore -c "import nntplib,ssl; n=nntplib.NNTP('localhost',$p,readermode=True); n.starttls(ssl.create_default_context(cafile='$DIR/ca.pem')); print(n.list())"
+}
 check_nnrpd() {
   local p; p=$(port nnrpd); tls nntp "$p"; gtls nntp "$p"
   run nntplib 'local.test' python3 -W ignore -c "import nntplib,ssl; n=nntplib.NNTP('localhost',$p); n.starttls(ssl.create_default_context(cafile='$DIR/ca.pem')); print(n.list())"

@@ -9,6 +9,7 @@ mod dovecot;
 mod gnutls;
 mod gvnc;
 mod haproxy;
+mod innd;
 mod inside;
 mod inspircd;
 mod irssi;
