@@ -70,7 +70,7 @@ APT='procps openssl gnutls-bin curl swaks msmtp postfix dovecot-core dovecot-ima
  microsocks libhiredis0.14 libmemcachedutil2 libmemcached11 libpcre2-posix3 libgdk-pixbuf-2.0-0
  libpulse0 libsasl2-2 libperl5.36 libgnutls-dane0 libpython3.11 libcanlock3 python3-venv python3-ldap lftp
  dante-server xrdp nats-server irssi munin-node cups-daemon cups-client s3270 sslscan libnss3-tools libwrap0 libnet-ssleay-perl
- s-nail isync sieve-connect'
+ s-nail isync sieve-connect prometheus'
 UNPACK='proftpd-core proftpd-mod-crypto inn2 inn2-inews gvncviewer libgvnc-1.0-0 nut-server nut-client libupsclient6'
 
 do_install() {

@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use crate::check::Object;
+use crate::probe::Probed;
 use crate::report::Report;
 use crate::scan::Scanned;
 use crate::{Arguments, terminal};
@@ -79,6 +80,7 @@ enum Output {
     Connect,
     Check,
     Scan,
+    Probe,
 }
 
 impl Schema {
@@ -86,6 +88,7 @@ impl Schema {
         let schema = match self.of {
             Output::Connect => schemars::schema_for!(Report),
             Output::Check => schemars::schema_for!(Object<'_>),
+            Output::Probe => schemars::schema_for!(Probed),
             Output::Scan => schemars::schema_for!(Scanned),
         };
         // A schema is made of texts and lists of them.

@@ -9,6 +9,7 @@ mod http;
 mod metrics;
 mod middle;
 mod peer;
+mod probe;
 mod report;
 mod scan;
 mod secret;
@@ -42,6 +43,7 @@ enum Command {
     Check(check::Check),
     Exporter(check::Exporter),
     Scan(scan::Scan),
+    Probe(probe::Probe),
     Proxy(middle::Proxy),
     Tunnel(middle::Tunnel),
     Route(middle::Route),
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
             Command::Check(check) => check.run().await,
             Command::Exporter(exporter) => exporter.run().await,
             Command::Scan(scan) => scan.run().await,
+            Command::Probe(probe) => probe.run().await,
             Command::Proxy(proxy) => proxy.run().await,
             Command::Tunnel(tunnel) => tunnel.run().await,
             Command::Route(route) => route.run().await,

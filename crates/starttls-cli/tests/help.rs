@@ -10,6 +10,7 @@ const COMMANDS: &[&[&str]] = &[
     &["check"],
     &["exporter"],
     &["scan"],
+    &["probe"],
     &["proxy"],
     &["tunnel"],
     &["route"],
@@ -76,7 +77,7 @@ fn completions_know_the_commands() {
 
 #[test]
 fn the_schemas_in_the_repository_are_those_of_the_program() {
-    for of in ["connect", "check", "scan"] {
+    for of in ["connect", "check", "scan", "probe"] {
         let file = format!("{}/schema/{of}-1.json", env!("CARGO_MANIFEST_DIR"));
         let kept = std::fs::read_to_string(&file).unwrap();
         let printed = starttls(&["schema", of]).exits(0).stdout;

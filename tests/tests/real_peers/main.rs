@@ -2,6 +2,7 @@
 //!
 //! A module or test is named after its peer. `PEERS_DIR` has the certificates, `PEERS_BASE` moves the ports (see `tests/peers/README.md`).
 
+mod command;
 mod cups;
 mod curl;
 mod dante;

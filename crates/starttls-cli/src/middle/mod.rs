@@ -43,7 +43,7 @@ fn joinable(protocol: Option<Protocol>, place: Place) -> Result<Option<Protocol>
 }
 
 /// A boxed dialogue of ours with a client, each with random bytes of its own.
-fn server_side(
+pub(crate) fn server_side(
     protocol: Protocol,
     name: &str,
 ) -> Result<
