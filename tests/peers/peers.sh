@@ -292,7 +292,7 @@ inn() { # what innd and nnrpd need: no articles, enough for CAPABILITIES, STARTT
   rows "$D/inn.conf" <<C
 mta: "/bin/true" | organization: peers | ovmethod: tradindexed | hismethod: hisv6 | domain: localhost | pathhost: news.localhost
 pathnews: $inn/usr/lib/news | pathbin: $inn/usr/lib/news/bin | pathfilter: $inn/etc/news/filter | pathetc: $D | pathdb: $D/db
-patharticles: $D/spool/articles | pathoverview: $D/spool/overview | pathspool: $D/spool | pathlog: $D/logs | pathrun: $D/run | pathtmp: $D/tmp
+patharticles: $D/spool/articles | pathoverview: $D/spool/overview | pathspool: $D/spool | pathlog: $D/logs | pathrun: $D/run | pathtmp: $D/tmp | nnrpdloadlimit: 0
 $(if_tls "tlscafile: $DIR/ca.pem | tlscapath: $DIR | tlscertfile: $CERT | tlskeyfile: $D/key.pem")
 C
   cp "$KEY" "$D/key.pem"; cp "$inn/etc/news/storage.conf" "$D/"; : >"$D/db/newsgroups"

@@ -295,7 +295,7 @@ impl Target {
             Evidence::new("sent inside TLS", &honest.request),
             Evidence::new("received inside TLS", &heard),
         ];
-        let granted = honest.go_ahead.get(..5).unwrap_or(&honest.go_ahead);
+        let granted = two_words(&honest.go_ahead);
         if !granted.is_empty() && heard.starts_with(granted) {
             return (Verdict::Fail, "it is granted".to_owned(), evidence);
         }
@@ -485,6 +485,13 @@ impl Target {
         let _ = listen(tls, self.wait).await;
         ask(tls, words, self.wait).await
     }
+}
+
+/// As far as a reply goes in which a tag may stand in front of the verdict; all of it where it is no text.
+fn two_words(reply: &[u8]) -> &[u8] {
+    let mut spaces = reply.iter().enumerate().filter(|(_, byte)| **byte == b' ');
+    let second = spaces.nth(1).filter(|_| reply.is_ascii());
+    second.and_then(|(at, _)| reply.get(..at)).unwrap_or(reply)
 }
 
 /// This message instead of that one.

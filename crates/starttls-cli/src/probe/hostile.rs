@@ -352,7 +352,8 @@ fn judge_plaintext(said: &[Said]) -> Outcome {
                 words.next().unwrap_or_default(),
                 words.next().unwrap_or_default(),
             ];
-            let is_binary = said.bytes.iter().any(|byte| *byte == 0);
+            let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+            let is_binary = !said.bytes.iter().all(is_text);
             let is_stream = line.starts_with('<');
             let asks_for_tls = both == ["AUTH", "TLS"] || both == ["AUTH", "SSL"];
             if line.is_empty()

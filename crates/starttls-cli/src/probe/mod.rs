@@ -46,7 +46,7 @@ pub(crate) struct Probe {
     /// Be the server, and attack clients
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// With --listen: these cases, one a connection, in order
+    /// With --listen: these, one a connection
     #[arg(
         long,
         value_name = "NAME,...",
@@ -59,8 +59,13 @@ pub(crate) struct Probe {
     /// With --listen: where to put the authority to trust
     #[arg(long, value_name = "FILE", requires = "listen")]
     ca_out: Option<PathBuf>,
-    /// With --listen: the name that clients expect
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    /// With --listen: our name [default: localhost]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "localhost",
+        hide_default_value = true
+    )]
     name: String,
     /// text, json, junit or sarif
     #[arg(
@@ -75,7 +80,7 @@ pub(crate) struct Probe {
     /// For each step, such as an answer
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = duration)]
     timeout: Duration,
-    /// How long silence is taken for silence
+    /// What is taken for silence
     #[arg(long, value_name = "SECONDS", default_value = "0.7", value_parser = duration)]
     wait: Duration,
 }
