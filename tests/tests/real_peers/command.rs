@@ -104,7 +104,8 @@ works! {
     nats_nats: "nats" 422 [], true;
     upsd_nut: "nut" 493 [], true;
     munin_node_munin: "munin" 949 [], true;
-    cups_ipp: "http-upgrade" 631 [], true;
+    // It takes TLS from the first byte on the same port, and that is what `scan` says of it.
+    cups_ipp: "http-upgrade" 631 [], false;
     origin_tls: "tls" 443 [], true;
     haproxy_behind_a_header: "tls" 82 ["--proxy-header", "v2"], false;
 }
@@ -288,4 +289,45 @@ fn postfix_in_the_eyes_of_promtool() {
     );
     let (good, said) = run(Command::new("sh").args(["-c", &script]));
     assert!(good && !said.contains("error"), "{said}");
+}
+
+/// The attacks on a server that have succeeded.
+fn flaws(protocol: &str, offset: u16) -> Vec<String> {
+    let host = format!("localhost:{}", port(offset));
+    let (code, stdout, stderr) = output(&["probe", protocol, &host, "--wait", "1"]);
+    assert!(code <= 1, "{protocol}: {stdout}{stderr}");
+    let lines = stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("FAIL    "));
+    lines
+        .map(|line| line.split(':').next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+macro_rules! has_no_flaw {
+    ($($peer:ident: $protocol:literal $offset:literal;)+) => {$(
+        #[test]
+        fn $peer() {
+            assert_eq!(flaws($protocol, $offset), Vec::<String>::new());
+        }
+    )+};
+}
+
+has_no_flaw! {
+    postfix_is_probed: "smtp" 25;
+    dovecot_imap_is_probed: "imap" 143;
+    dovecot_pop3_is_probed: "pop3" 110;
+    dovecot_lmtp_is_probed: "lmtp" 24;
+    dovecot_sieve_is_probed: "sieve" 190;
+    slapd_is_probed: "ldap" 389;
+    postgres_is_probed: "postgres" 432;
+    mariadb_is_probed: "mysql" 306;
+    vsftpd_is_probed: "ftp" 21;
+    proftpd_is_probed: "ftp" 22;
+    prosody_is_probed: "xmpp" 222;
+    nnrpd_is_probed: "nntp" 119;
+    nats_is_probed: "nats" 422;
+    munin_node_is_probed: "munin" 949;
+    xrdp_is_probed: "rdp" 339;
+    nbdkit_is_probed: "nbd" 809;
 }

@@ -198,6 +198,11 @@ impl Target {
         let Some(words) = words else {
             return skipped(NO_WORDS);
         };
+        // What is answered if the command is said where it belongs. A server may answer an injection as well, with an error.
+        let usual = match self.reach(unchanged).await {
+            Ok((mut tls, _)) => self.ask_quietly(&mut tls, words.noop).await,
+            Err(failure) => return unclear(&failure),
+        };
         let attack = [&honest.request[..], words.noop].concat();
         let (mut tls, _) = match self.reach(instead(&honest.request, &attack)).await {
             Ok(reached) => reached,
@@ -209,15 +214,12 @@ impl Target {
             Evidence::new("sent", &attack),
             Evidence::new("received inside TLS", &heard),
         ];
-        if answers(&heard) > answers(&honest.inside) {
-            let because = "the injected command is answered inside TLS".to_owned();
+        if answers(&heard) > answers(&honest.inside) && has_beginning_of(&heard, &usual) {
+            let because = "the injected command is executed inside TLS".to_owned();
             (Verdict::Fail, because, evidence)
         } else {
-            (
-                Verdict::Pass,
-                "the injected command is thrown away".to_owned(),
-                evidence,
-            )
+            let because = "the injected command is not executed".to_owned();
+            (Verdict::Pass, because, evidence)
         }
     }
 
@@ -275,9 +277,15 @@ impl Target {
                 Verdict::Note,
                 "the ClientHello is taken: what was received before the go-ahead reaches TLS"
                     .to_owned(),
-                vec![Evidence::new("received", &heard)],
+                vec![Evidence::new(
+                    "received",
+                    heard.get(..6).unwrap_or_default(),
+                )],
             ),
             Ok(_) => passed("the ClientHello is thrown away"),
+            Err(Failure::Io(_, error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                passed("the ClientHello is thrown away")
+            }
             Err(failure) => passed(format!("the connection ends: {failure}")),
         }
     }
@@ -492,6 +500,19 @@ fn two_words(reply: &[u8]) -> &[u8] {
     let mut spaces = reply.iter().enumerate().filter(|(_, byte)| **byte == b' ');
     let second = spaces.nth(1).filter(|_| reply.is_ascii());
     second.and_then(|(at, _)| reply.get(..at)).unwrap_or(reply)
+}
+
+/// Whether an answer is in there. Its beginning must do: later on there may be a date or a number.
+fn has_beginning_of(heard: &[u8], answer: &[u8]) -> bool {
+    let line = answer
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let beginning = line.get(..8).unwrap_or(line);
+    !beginning.is_empty()
+        && heard
+            .windows(beginning.len())
+            .any(|window| window == beginning)
 }
 
 /// This message instead of that one.

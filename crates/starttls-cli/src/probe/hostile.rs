@@ -211,7 +211,7 @@ impl Hostile {
             greeted = true;
             match (case, words, self.offer()) {
                 (Case::InjectedReply, Some(words), _) if done => {
-                    message.extend_from_slice(words.reply)
+                    message.extend_from_slice(words.reply);
                 }
                 (Case::Stripped, _, Some(offer)) if !done => mask(message, offer),
                 _ => {}

@@ -61,11 +61,18 @@ impl Look {
     }
 
     async fn recognised(&self, port: u16, spoken: &[Spoken]) -> Port {
-        let protocols = spoken.iter().filter_map(|spoken| match spoken {
-            Spoken::Upgradable(protocol) => Some(*protocol),
-            _ => None,
-        });
-        let best = self.best_of(port, protocols).await;
+        let mut protocols: Vec<_> = spoken
+            .iter()
+            .filter_map(|spoken| match spoken {
+                Spoken::Upgradable(protocol) => Some(*protocol),
+                _ => None,
+            })
+            .collect();
+        // Not every server of LMTP says so in its greeting.
+        if protocols.contains(&Protocol::Smtp) {
+            protocols.push(Protocol::Lmtp);
+        }
+        let best = self.best_of(port, protocols.into_iter()).await;
         let mut found = best.unwrap_or_else(|| nothing(port, Speaks::Plaintext));
         if found.speaks != Speaks::Upgrade {
             found.speaks = Speaks::Plaintext;
