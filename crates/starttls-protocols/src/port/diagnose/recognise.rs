@@ -86,7 +86,8 @@ const TEXTS: &[(&[u8], &[Spoken])] = &[
     (b"PROXY ", spoken!(ProxyV1)),
     (b"\r\n\r\n\0\r\nQUIT\n", spoken!(ProxyV2)),
     (b"CONNECT ", spoken!(Connect)),
-    (b"HTTP/", &[Spoken::Http]),
+    // Four bytes are all that is kept where a length was expected.
+    (b"HTTP", &[Spoken::Http]),
     (b"GET ", &[Spoken::Http]),
     (b"HEAD ", &[Spoken::Http]),
     (b"POST ", &[Spoken::Http]),
