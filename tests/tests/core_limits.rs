@@ -204,18 +204,18 @@ fn limits_of_nothing_move_a_byte_at_a_time_or_fail_at_once() {
     assert_eq!(plain.negotiate(&mut client), too_long("negotiation", 0));
 }
 
-/// A stream over which nothing is received and everything is taken.
-struct Sink;
+/// A stream over which nothing is received and nothing is sent, for now.
+struct Blocked;
 
-impl Read for Sink {
+impl Read for Blocked {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
+impl Write for Blocked {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -229,7 +229,12 @@ fn limits_of_nothing_do_not_spin_a_driver() {
     limits.plaintext_input = 0;
     limits.plaintext_output = 0;
     let mut driver = Driver::plain(limits);
-    assert_eq!(driver.write(&mut Sink, b"xy").unwrap(), 1);
-    let blocked = driver.read(&mut Sink, &mut [0; 10]).unwrap_err();
-    assert_eq!(blocked.kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(driver.write(&mut Blocked, b"xy").unwrap(), 1);
+    for blocked in [
+        driver.write(&mut Blocked, b"y").unwrap_err(),
+        driver.read(&mut Blocked, &mut [0; 10]).unwrap_err(),
+        driver.read(&mut Blocked, &mut [0; 10_000]).unwrap_err(),
+    ] {
+        assert_eq!(blocked.kind(), io::ErrorKind::WouldBlock);
+    }
 }

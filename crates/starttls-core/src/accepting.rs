@@ -231,6 +231,23 @@ impl Phase for Accepting {
         self.settle();
     }
 
+    #[inline]
+    fn takes_buffer(&self) -> usize {
+        self.intake.takes_buffer(&self.hello)
+    }
+
+    #[inline]
+    fn received_in(&mut self, buffer: Vec<u8>, n: usize) -> Option<Vec<u8>> {
+        let buffer = self.intake.received_in(&mut self.hello, buffer, n);
+        self.settle();
+        buffer
+    }
+
+    #[inline]
+    fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        self.intake.wire.input.reclaim()
+    }
+
     fn handle_eof(&mut self) {
         self.intake.handle_eof(&mut self.hello);
         self.settle();

@@ -12,23 +12,28 @@ pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// It is the caller's, and goes back when it is empty.
+    lent: bool,
     /// The last commit left no space: the next allocation may be larger.
     was_filled: bool,
-    /// How much to allocate after having been let go, learnt from what was used before.
-    hint: Option<usize>,
+    /// How much to allocate after having been let go, learnt from what was used before; 0 before there was any.
+    hint: usize,
     /// The most bytes held at once since the last allocation.
     high_water: usize,
 }
 
 impl Buffer {
+    #[inline]
     pub(crate) fn filled(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.end.saturating_sub(self.start)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -40,16 +45,17 @@ impl Buffer {
             return &mut [];
         }
         if self.bytes.is_empty() {
-            self.grow(self.hint.unwrap_or(FIRST), limit);
+            let wanted = if self.hint == 0 { FIRST } else { self.hint };
+            self.grow(wanted, limit);
         } else if self.was_filled {
-            self.grow(self.bytes.len().saturating_mul(4), limit);
+            self.grow(self.bytes.len().saturating_mul(4).max(FIRST), limit);
         }
         // Less than half is left at the tail: moving what is held makes larger reads of the next ones.
         if self.end > self.bytes.len() / 2 {
             self.compact();
         }
         if self.end == self.bytes.len() {
-            self.grow(self.bytes.len().saturating_mul(4), limit);
+            self.grow(self.bytes.len().saturating_mul(4).max(FIRST), limit);
         }
         let tail = self.bytes.get_mut(self.end..).unwrap_or_default();
         let room = room.min(tail.len());
@@ -82,6 +88,7 @@ impl Buffer {
         bytes.len().saturating_sub(rest.len())
     }
 
+    #[inline]
     pub(crate) fn consume(&mut self, n: usize) {
         self.start = self.start.saturating_add(n).min(self.end);
         if self.start == self.end {
@@ -90,17 +97,46 @@ impl Buffer {
         }
     }
 
+    /// Holds the bytes from `start` to `end` of a buffer of the caller's. Nothing is held before.
+    pub(crate) fn adopt(&mut self, bytes: Vec<u8>, start: usize, end: usize) {
+        self.end = end.min(bytes.len());
+        self.start = start.min(self.end);
+        self.bytes = bytes;
+        self.lent = true;
+        self.was_filled = false;
+        self.high_water = self.len();
+    }
+
+    /// The caller's buffer, if nothing is held in it any more.
+    #[inline]
+    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        if self.lent && self.is_empty() {
+            self.lent = false;
+            Some(std::mem::take(&mut self.bytes))
+        } else {
+            None
+        }
+    }
+
+    /// What was the caller's is ours.
+    pub(crate) fn keep(&mut self) {
+        self.lent = false;
+    }
+
     /// Gives the memory back if nothing is held.
     pub(crate) fn release(&mut self) {
         if self.is_empty() && !self.bytes.is_empty() {
             let size = self.bytes.len();
-            self.hint = Some(if self.high_water < size / 4 {
+            self.hint = if self.was_filled {
+                size.saturating_mul(4)
+            } else if self.high_water < size / 4 {
                 (size / 4).max(LEAST)
             } else {
                 size
-            });
+            };
             self.high_water = 0;
             self.was_filled = false;
+            self.lent = false;
             self.bytes = Vec::new();
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{Connection, Error, ServerConfig, ServerConnection};
 
+use crate::Limits;
 use crate::record::{self, Front};
 
 /// How much of a record, and of the header of the next one, rustls was given.
@@ -32,7 +33,7 @@ const KEPT: usize = 4 * 1024;
 /// How many bytes of `bytes`, which begin with the last `missing` bytes of a record of `length` bytes, rustls is given at once.
 pub(crate) fn portion(bytes: &[u8], missing: usize, length: usize) -> usize {
     // The largest record leaves no room in rustls' buffer for more; a header that is none must not spoil the record before it.
-    if length <= KEPT || length >= crate::Limits::LARGEST_RECORD.saturating_sub(record::HEADER) {
+    if length <= KEPT || length >= Limits::LARGEST_RECORD.saturating_sub(record::HEADER) {
         return missing;
     }
     let next = bytes.get(missing..).unwrap_or_default();
@@ -49,6 +50,9 @@ pub(crate) struct Engine {
     pub(crate) connection: Box<Connection>,
     /// Decrypted bytes that nobody has read: rustls counts them, and tells in passing.
     unread: usize,
+    /// Bytes of records that wait to be sent, or a little more: rustls adds them up each time it is asked.
+    queued: usize,
+    output_limit: usize,
 }
 
 impl Engine {
@@ -57,6 +61,8 @@ impl Engine {
         Self {
             connection,
             unread: 0,
+            queued: 0,
+            output_limit,
         }
     }
 
@@ -132,14 +138,38 @@ impl Engine {
 
     #[inline]
     pub(crate) fn read(&mut self, buf: &mut [u8]) -> usize {
+        if self.unread == 0 {
+            return 0;
+        }
         let n = self.connection.reader().read(buf).unwrap_or(0);
         self.unread = self.unread.saturating_sub(n);
         n
     }
 
+    /// Nothing waits to be sent, or `length` more bytes of data are within the limit. `before` bytes that are no records go out first.
+    #[inline]
+    pub(crate) fn has_room(&self, length: usize, before: usize) -> bool {
+        !self.has_output()
+            || before.saturating_add(self.queued).saturating_add(length) <= self.output_limit
+    }
+
     /// Encrypts as much as there is room for. An error is one that the state machine has seen before.
+    #[inline]
     pub(crate) fn write(&mut self, data: &[IoSlice<'_>]) -> usize {
-        self.connection.writer().write_vectored(data).unwrap_or(0)
+        /// Of a record: a header, and what the largest of nonces, types and tags take.
+        const OVERHEAD: usize = 64;
+        if !self.has_output() {
+            self.queued = 0;
+        }
+        let taken = match data {
+            [data] => self.connection.writer().write(data),
+            data => self.connection.writer().write_vectored(data),
+        };
+        let taken = taken.unwrap_or(0);
+        let records = (taken / Limits::LARGEST_DATA).saturating_add(1);
+        let size = taken.saturating_add(records.saturating_mul(OVERHEAD));
+        self.queued = self.queued.saturating_add(size);
+        taken
     }
 
     pub(crate) fn close(&mut self) {
@@ -171,7 +201,9 @@ impl Engine {
 
     #[inline]
     pub(crate) fn transmit_to(&mut self, writer: &mut dyn Write) -> io::Result<usize> {
-        self.connection.write_tls(writer)
+        let n = self.connection.write_tls(writer)?;
+        self.queued = self.queued.saturating_sub(n);
+        Ok(n)
     }
 
     /// Data that the client sends or the server has taken before the handshake was complete (0-RTT, RFC 8446 section 2.3): it may be replayed, and has no place

@@ -77,16 +77,80 @@ impl Intake {
             if records.has_failed() {
                 return bytes.len();
             }
-            let n = self.wire.input.append(rest, limit);
-            if !records.waits_for_reader() {
-                self.advance(records);
-            }
+            // Nothing is held: straight from the caller's slice, and only what cannot be used yet is kept.
+            let straight = self.wire.input.is_empty()
+                && records.is_open()
+                && !records.has_unread()
+                && !records.waits_for_reader();
+            let used = if straight {
+                let limits = &self.wire.limits;
+                self.cutter.run(records, rest, false, limits)
+            } else {
+                0
+            };
+            let n = if used > 0 {
+                used
+            } else {
+                let n = self.wire.input.append(rest, limit);
+                if !records.waits_for_reader() {
+                    self.advance(records);
+                }
+                n
+            };
             taken = taken.saturating_add(n);
             if n == 0 {
                 break;
             }
         }
         taken
+    }
+
+    /// How much can be received into a buffer of the caller's: nothing while something is held.
+    #[inline]
+    pub(crate) fn takes_buffer(&self, records: &impl Records) -> usize {
+        if self.wire.input.is_empty() && records.is_open() {
+            self.wire.limits.tls_input
+        } else {
+            0
+        }
+    }
+
+    /// The first `n` bytes of `buffer` were received. It comes back unless records are held in it.
+    #[inline]
+    pub(crate) fn received_in(
+        &mut self,
+        records: &mut impl Records,
+        buffer: Vec<u8>,
+        n: usize,
+    ) -> Option<Vec<u8>> {
+        let bytes = buffer.get(..n).unwrap_or(&buffer);
+        let used =
+            if self.wire.input.is_empty() && !records.has_unread() && !records.waits_for_reader() {
+                self.cutter.run(records, bytes, false, &self.wire.limits)
+            } else {
+                0
+            };
+        if used == bytes.len() || records.has_failed() {
+            return Some(buffer);
+        }
+        self.hold(buffer, used, n)
+    }
+
+    #[cold]
+    fn hold(&mut self, buffer: Vec<u8>, used: usize, n: usize) -> Option<Vec<u8>> {
+        /// A few bytes, or a short record, are not worth a large buffer for as long as they are held.
+        const FEW: usize = 4 * 1024;
+        let rest = buffer.get(used..n).unwrap_or_default();
+        let input = &mut self.wire.input;
+        if !input.is_empty() {
+            input.append(rest, usize::MAX);
+        } else if rest.len() <= FEW {
+            input.adopt(rest.to_vec(), 0, rest.len());
+        } else {
+            input.adopt(buffer, used, n);
+            return None;
+        }
+        Some(buffer)
     }
 
     pub(crate) fn receive_buffer(&mut self) -> &mut [u8] {

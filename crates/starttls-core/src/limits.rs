@@ -29,6 +29,19 @@ impl Limits {
     /// The largest record that rustls accepts: header, 2^14 bytes and 2 KiB of expansion (RFC 5246 section 6.2.3).
     pub(crate) const LARGEST_RECORD: usize = 5 + 16_384 + 2_048;
 
+    pub(crate) const DEFAULT: Self = Self {
+        plaintext_input: 64 * 1024,
+        plaintext_output: 64 * 1024,
+        negotiation: 64 * 1024,
+        tls_input: 64 * 1024,
+        tls_output: 64 * 1024,
+        handshake: 256 * 1024,
+        quiet_records: 64,
+    };
+
+    /// The most data in one record (RFC 8446 section 5.1).
+    pub(crate) const LARGEST_DATA: usize = 16_384;
+
     /// With the least that works.
     pub(crate) fn usable(self) -> Self {
         Self {
@@ -43,14 +56,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            plaintext_input: 64 * 1024,
-            plaintext_output: 64 * 1024,
-            negotiation: 64 * 1024,
-            tls_input: 64 * 1024,
-            tls_output: 64 * 1024,
-            handshake: 256 * 1024,
-            quiet_records: 64,
-        }
+        Self::DEFAULT
     }
 }

@@ -29,6 +29,24 @@ pub trait Phase: Sealed {
     /// empty buffer gives its memory back.
     fn received(&mut self, n: usize);
 
+    /// How many bytes can be received into a buffer that is lent for as long as it holds something: 0 where that is not possible, or not now, and it is
+    /// [`receive_buffer`](Self::receive_buffer) that has the space.
+    ///
+    /// For those who have a few buffers for many connections. Only what the network has seen as records goes into them: the plaintext phase takes none.
+    fn takes_buffer(&self) -> usize {
+        0
+    }
+
+    /// The first `n` bytes of `buffer` were received, at most [`takes_buffer`](Self::takes_buffer). It comes back at once if nothing has to be held in it, and by
+    /// [`reclaim_buffer`](Self::reclaim_buffer) otherwise.
+    #[must_use = "the buffer comes back"]
+    fn received_in(&mut self, buffer: Vec<u8>, n: usize) -> Option<Vec<u8>>;
+
+    /// A lent buffer that holds nothing any more. To be asked for after reading.
+    fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// The peer has closed its side: nothing will be received any more.
     fn handle_eof(&mut self);
 

@@ -92,6 +92,7 @@ impl Plain {
     pub fn consume(&mut self, n: usize) {
         let n = n.min(self.peek().len());
         self.wire.input.consume(n);
+        self.wire.input.release();
         self.visible = self.visible.map(|visible| visible.saturating_sub(n));
         self.consumed = self.consumed.saturating_add(n as u64);
     }
@@ -130,9 +131,25 @@ impl Plain {
         Ok(Some(line))
     }
 
+    /// How many more bytes may be received and not consumed.
+    pub fn room(&self) -> usize {
+        let limit = self.wire.limits.plaintext_input;
+        limit.saturating_sub(self.wire.input.len())
+    }
+
+    /// `n` bytes were received straight into the hands of whoever reads, and are dealt with. Only where nothing is unread: otherwise they would overtake it.
+    pub fn received_and_consumed(&mut self, n: usize) {
+        debug_assert!(self.peek().is_empty(), "what is unread comes first");
+        self.received = self.received.saturating_add(n as u64);
+        self.consumed = self.consumed.saturating_add(n as u64);
+    }
+
     /// Copies out and consumes what fits into `buf`; 0 means that there is nothing now.
     pub fn read(&mut self, buf: &mut [u8]) -> usize {
         let unread = self.peek();
+        if unread.is_empty() {
+            return 0;
+        }
         let n = buf.len().min(unread.len());
         if let (Some(to), Some(from)) = (buf.get_mut(..n), unread.get(..n)) {
             to.copy_from_slice(from);
@@ -288,6 +305,14 @@ impl Phase for Plain {
         self.wire.input.commit(n);
         self.wire.input.release();
         self.received = self.received.saturating_add(n as u64);
+    }
+
+    fn received_in(&mut self, buffer: Vec<u8>, n: usize) -> Option<Vec<u8>> {
+        let bytes = buffer.get(..n).unwrap_or(&buffer);
+        // It takes none, so that whoever has one all the same has read what must not be lost.
+        self.wire.input.append(bytes, usize::MAX);
+        self.received = self.received.saturating_add(bytes.len() as u64);
+        Some(buffer)
     }
 
     fn handle_eof(&mut self) {

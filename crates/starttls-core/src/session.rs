@@ -59,6 +59,7 @@ impl Session {
         session
     }
 
+    #[inline]
     pub(crate) fn error(&self) -> Option<&Error> {
         match &self.incoming {
             State::Failed(error) => Some(error),
@@ -67,6 +68,7 @@ impl Session {
     }
 
     /// Why nothing can be sent any more, if that is so: an end without `close_notify` ends only the peer's direction.
+    #[inline]
     pub(crate) fn send_error(&self) -> Option<&Error> {
         self.error()
             .filter(|error| **error != Error::Truncated(Stage::Traffic))
@@ -81,6 +83,7 @@ impl Session {
     }
 
     /// Something has left: if that was all, what was held back for it is next.
+    #[inline]
     pub(crate) fn sent(&mut self) {
         if self.owes_answer && !self.engine.has_output() {
             self.answer();

@@ -115,6 +115,7 @@ impl Tls {
     }
 
     /// The handshake is not complete, or has failed.
+    #[inline]
     pub fn is_handshaking(&self) -> bool {
         !self.session.established
     }
@@ -123,10 +124,13 @@ impl Tls {
     ///
     /// # Errors
     /// The one that ended the connection, after everything that was received before it was read and after the alert was sent.
+    #[inline]
     pub fn read(&mut self, buf: &mut [u8]) -> Result<Incoming<usize>, Error> {
         let mut filled = 0;
         while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            self.advance();
+            if !self.session.engine.has_unread() {
+                self.advance();
+            }
             match self.session.engine.read(rest) {
                 0 => break,
                 n => filled = filled.saturating_add(n),
@@ -142,6 +146,7 @@ impl Tls {
     ///
     /// # Errors
     /// As [`read`](Self::read).
+    #[inline]
     pub fn peek(&mut self) -> Result<Incoming<&[u8]>, Error> {
         self.advance();
         if !self.session.engine.has_unread() {
@@ -151,12 +156,14 @@ impl Tls {
     }
 
     /// The first `n` bytes of the last [`peek`](Self::peek) are dealt with. More than there are counts as all of them.
+    #[inline]
     pub fn consume(&mut self, n: usize) {
         self.session.engine.consume(n);
     }
 
-    /// Encrypts as much of `data` as there is room for and returns how much that was. 0 means "not now": the handshake is not
-    /// complete, so that nobody is known to be at the other end, or there is much to send already, or an alert.
+    /// Encrypts `data` and returns how much of it was taken: all that fits into what is held back for sending
+    /// ([`Limits::tls_output`]) if nothing is, and otherwise all or nothing, since room that comes back byte by byte would make a record of every byte.
+    /// 0 means "not now": there is much to send already, or an alert; or the handshake is not complete, so that nobody is known to be at the other end.
     ///
     /// # Errors
     /// The one that ended the connection, or [`Misuse::WriteAfterClose`].
@@ -168,6 +175,7 @@ impl Tls {
     ///
     /// # Errors
     /// As [`write`](Self::write).
+    #[inline]
     pub fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> Result<usize, Error> {
         if let Some(error) = self.session.send_error() {
             return if self.has_output() {
@@ -180,6 +188,13 @@ impl Tls {
             return Err(Misuse::WriteAfterClose.into());
         }
         if !self.session.established {
+            return Ok(0);
+        }
+        let length = data
+            .iter()
+            .fold(0_usize, |sum, slice| sum.saturating_add(slice.len()));
+        let before = self.intake.wire.output.len();
+        if length == 0 || !self.session.engine.has_room(length, before) {
             return Ok(0);
         }
         Ok(self.session.engine.write(data))
@@ -216,6 +231,7 @@ impl Tls {
             State::Failed(error) => Err(*error),
             State::Closed if session.closed && !session.engine.has_unread() => {
                 let mut wire = intake.wire;
+                wire.input.keep();
                 let mut rest = Vec::new();
                 while session.engine.has_output()
                     && matches!(session.engine.transmit_to(&mut rest), Ok(1..))
@@ -290,6 +306,7 @@ impl Tls {
     }
 
     /// The error that ended the connection, also while data before it is unread.
+    #[inline]
     pub fn error(&self) -> Option<&Error> {
         self.session.error()
     }
@@ -300,6 +317,7 @@ impl Tls {
         self.intake.advance(&mut self.session);
     }
 
+    #[inline]
     fn nothing_to_read<T>(&self) -> Result<Incoming<T>, Error> {
         match &self.session.incoming {
             State::Handshake(_) | State::Traffic(_) => Ok(Incoming::NeedInput),
@@ -316,6 +334,7 @@ impl Tls {
 }
 
 impl Phase for Tls {
+    #[inline]
     fn handle_input(&mut self, bytes: &[u8]) -> usize {
         self.intake.handle_input(&mut self.session, bytes)
     }
@@ -328,18 +347,36 @@ impl Phase for Tls {
         self.intake.received(&mut self.session, n);
     }
 
+    #[inline]
+    fn takes_buffer(&self) -> usize {
+        self.intake.takes_buffer(&self.session)
+    }
+
+    #[inline]
+    fn received_in(&mut self, buffer: Vec<u8>, n: usize) -> Option<Vec<u8>> {
+        self.intake.received_in(&mut self.session, buffer, n)
+    }
+
+    #[inline]
+    fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        self.intake.wire.input.reclaim()
+    }
+
     fn handle_eof(&mut self) {
         self.intake.handle_eof(&mut self.session);
     }
 
+    #[inline]
     fn wants_input(&self) -> bool {
         self.intake.wants_input(&self.session)
     }
 
+    #[inline]
     fn has_output(&self) -> bool {
         !self.intake.wire.output.is_empty() || self.session.engine.has_output()
     }
 
+    #[inline]
     fn transmit_to(&mut self, writer: &mut dyn Write) -> io::Result<usize> {
         if !self.intake.wire.output.is_empty() {
             return self.intake.wire.transmit_to(writer);

@@ -1,4 +1,5 @@
 use std::io::{self, Write};
+use std::ops::Deref;
 
 use crate::Limits;
 use crate::buffer::Buffer;
@@ -12,13 +13,27 @@ pub(crate) struct Wire {
     /// Plaintext to be sent. In the TLS phase: what is left of it, which goes out before the first record.
     pub(crate) output: Buffer,
     pub(crate) eof: bool,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Kept,
+}
+
+/// Limits, which take room only where they are not the default ones.
+#[derive(Default)]
+pub(crate) struct Kept(Option<Box<Limits>>);
+
+impl Deref for Kept {
+    type Target = Limits;
+
+    #[inline]
+    fn deref(&self) -> &Limits {
+        self.0.as_deref().unwrap_or(&Limits::DEFAULT)
+    }
 }
 
 impl Wire {
     pub(crate) fn new(limits: Limits) -> Self {
+        let limits = limits.usable();
         Self {
-            limits: limits.usable(),
+            limits: Kept((limits != Limits::DEFAULT).then(|| Box::new(limits))),
             ..Self::default()
         }
     }

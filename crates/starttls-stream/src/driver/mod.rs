@@ -10,6 +10,8 @@ pub use plain::Negotiation;
 
 mod line;
 
+mod pool;
+
 mod tls;
 
 /// Moves the bytes of one connection between a stream and a [`Phase`]: the logic of reading, writing, flushing, closing and upgrading, once
@@ -38,8 +40,28 @@ struct Link {
     at_boundary: bool,
     /// Decrypted data that was taken out of the phase in search of the end of a line.
     taken_out: Vec<u8>,
+    /// What comes is worth a large buffer, and how many times in a row it was not.
+    comes_large: bool,
+    came_small: u8,
     read_failed: Option<Arc<io::Error>>,
     write_failed: Option<Arc<io::Error>>,
+}
+
+impl Link {
+    /// `n` bytes were received where `most` would have been.
+    #[inline]
+    fn note_size(&mut self, n: usize, most: usize) {
+        /// A pause in a long transfer is not its end.
+        const SEVERAL: u8 = 4;
+        self.heard |= n > 0;
+        if n == most {
+            self.comes_large = true;
+            self.came_small = 0;
+        } else if self.comes_large && n <= pool::SMALL {
+            self.came_small = self.came_small.saturating_add(1);
+            self.comes_large = self.came_small < SEVERAL;
+        }
+    }
 }
 
 impl<P> Driver<P> {
@@ -98,28 +120,70 @@ impl<P: Phase> Driver<P> {
         if let Some(error) = &self.link.read_failed {
             return Err(again(error));
         }
+        let most = self.phase.takes_buffer();
+        if most > 0 {
+            return self.fill_lent(io, most);
+        }
         let buffer = self.phase.receive_buffer();
         if buffer.is_empty() {
             // A stream that reads nothing into nothing is not at its end.
             return Err(ErrorKind::OutOfMemory.into());
         }
+        let space = buffer.len();
         match retry(|| io.read(buffer)) {
             Ok(0) => self.phase.handle_eof(),
             Ok(n) => {
-                self.link.heard = true;
+                self.link.note_size(n, space);
                 self.phase.received(n);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.phase.received(0);
                 return Err(error);
             }
-            Err(error) => {
-                let error = Arc::new(error);
-                self.link.read_failed = Some(error.clone());
-                return Err(again(&error));
-            }
+            Err(error) => return Err(self.fail_reading(error)),
         }
         Ok(())
+    }
+
+    /// Receives once, at most `most` bytes, into a buffer that comes back when nothing is held in it.
+    fn fill_lent(&mut self, io: &mut impl Read, most: usize) -> io::Result<()> {
+        let mut buffer = pool::take(self.link.comes_large);
+        let most = most.min(buffer.len());
+        let buffer = match retry(|| io.read(&mut buffer[..most])) {
+            Ok(0) => {
+                self.phase.handle_eof();
+                Some(buffer)
+            }
+            Ok(n) => {
+                self.link.note_size(n, most);
+                self.phase.received_in(buffer, n)
+            }
+            Err(error) => {
+                pool::put(buffer);
+                return Err(self.fail_reading(error));
+            }
+        };
+        if let Some(buffer) = buffer {
+            pool::put(buffer);
+        }
+        Ok(())
+    }
+
+    /// After reading: a buffer that holds nothing any more goes back.
+    #[inline]
+    fn give_back(&mut self) {
+        if let Some(buffer) = self.phase.reclaim_buffer() {
+            pool::put(buffer);
+        }
+    }
+
+    fn fail_reading(&mut self, error: io::Error) -> io::Error {
+        if error.kind() == ErrorKind::WouldBlock {
+            return error;
+        }
+        let error = Arc::new(error);
+        self.link.read_failed = Some(error.clone());
+        again(&error)
     }
 
     /// Writing has failed where it was not seen from here.
@@ -130,6 +194,9 @@ impl<P: Phase> Driver<P> {
     /// Sends everything, then receives once: what to do when the peer is to answer. What arrives counts more than a failure to send, since the
     /// peer may have said why it hung up; if nothing does, it was not asked.
     fn exchange(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        if !self.owes_sending() {
+            return self.fill(io);
+        }
         let sent = self.try_flush(io);
         let received = self.fill(io);
         if would_block(&received) {
@@ -141,9 +208,17 @@ impl<P: Phase> Driver<P> {
 
     /// The same for whoever only reads: the two directions of a transport fail each for itself, and what the peer has to say may be on its way. That
     /// sending has failed is told to whoever writes.
+    #[inline]
     fn receive(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
-        let _ = self.try_flush(io);
+        if self.owes_sending() {
+            let _ = self.try_flush(io);
+        }
         self.fill(io)
+    }
+
+    #[inline]
+    fn owes_sending(&self) -> bool {
+        self.link.unflushed || self.phase.has_output()
     }
 
     fn note_write(&mut self, result: io::Result<()>) -> io::Result<()> {

@@ -3,12 +3,18 @@ use std::sync::Arc;
 
 use rustls::{Connection, ServerConfig};
 use starttls_core::{
-    Accepting, Boundary, Error as CoreError, Incoming, Limits, Negotiator, Plain, Progress, Stage,
-    Tls, UntrustedText, rustls,
+    Accepting, Boundary, Error as CoreError, Incoming, Limits, Negotiator, Phase, Plain, Progress,
+    Stage, Tls, UntrustedText, rustls,
 };
 
-use super::{Driver, Link, again, protocol, unless_gone, would_block};
+use super::{Driver, Link, again, protocol, retry, unless_gone, would_block};
 use crate::Error;
+
+/// What would be buffered of a read into less than this; one into more needs no buffer of ours. As much as a fresh one has.
+const DIRECT: usize = 4 * 1024;
+
+/// As much as a short read takes at once where not more is known to come.
+const MESSAGE: usize = 1024;
 
 impl Driver<Plain> {
     /// The plaintext phase of a new connection.
@@ -35,10 +41,60 @@ impl Driver<Plain> {
     /// # Errors
     /// Those of the stream.
     pub fn read(&mut self, io: &mut (impl Read + Write), buf: &mut [u8]) -> io::Result<usize> {
-        if !buf.is_empty() {
-            self.fill_buf(io)?;
+        if buf.is_empty() || !self.phase.peek().is_empty() || self.phase.is_eof() {
+            return Ok(self.phase.read(buf));
         }
+        if buf.len() >= DIRECT {
+            return self.read_past(io, buf, &mut []);
+        }
+        if !self.link.comes_large {
+            // A message or two need no buffer of the heap's.
+            return self.read_past(io, buf, &mut [0; MESSAGE]);
+        }
+        self.fill_buf(io)?;
         Ok(self.phase.read(buf))
+    }
+
+    /// Reads into the caller's buffer, straight or by way of `scratch`, which may take more. Nothing is unread before.
+    fn read_past(
+        &mut self,
+        io: &mut (impl Read + Write),
+        buf: &mut [u8],
+        scratch: &mut [u8],
+    ) -> io::Result<usize> {
+        if self.owes_sending() {
+            let _ = self.try_flush(io);
+        }
+        if let Some(error) = &self.link.read_failed {
+            return Err(again(error));
+        }
+        let most = scratch.len().min(self.phase.room());
+        let read = if most > buf.len() {
+            let scratch = &mut scratch[..most];
+            retry(|| io.read(scratch)).map(|n| {
+                let n = n.min(most);
+                self.link.note_size(n, most);
+                let (taken, rest) = scratch[..n].split_at(n.min(buf.len()));
+                buf[..taken.len()].copy_from_slice(taken);
+                self.phase.received_and_consumed(taken.len());
+                let kept = self.phase.handle_input(rest);
+                debug_assert_eq!(kept, rest.len(), "there was room for it");
+                taken.len()
+            })
+        } else {
+            retry(|| io.read(buf)).inspect(|n| {
+                self.link.note_size(*n, usize::MAX);
+                self.phase.received_and_consumed(*n);
+            })
+        };
+        match read {
+            Ok(0) => {
+                self.phase.handle_eof();
+                Ok(0)
+            }
+            Ok(n) => Ok(n),
+            Err(error) => Err(self.fail_reading(error)),
+        }
     }
 
     /// Receives until there is something, or the end: then [`buffered`](Self::buffered) has it, or nothing.
@@ -70,6 +126,18 @@ impl Driver<Plain> {
         loop {
             if let Some(error) = &self.link.write_failed {
                 return Err(again(error));
+            }
+            if !self.phase.has_output() && !data.is_empty() {
+                // Nothing is queued that it would overtake.
+                match retry(|| io.write(data)) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Ok(0) => self.note_write(Err(ErrorKind::WriteZero.into()))?,
+                    Ok(n) => {
+                        self.link.unflushed = true;
+                        return Ok(n.min(data.len()));
+                    }
+                    Err(error) => self.note_write(Err(error))?,
+                }
             }
             let n = self.phase.write(data);
             if n > 0 || data.is_empty() {

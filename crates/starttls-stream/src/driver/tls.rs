@@ -45,6 +45,7 @@ impl Driver<Tls> {
         loop {
             match self.phase.read(buf) {
                 Ok(Incoming::Data(n)) => {
+                    self.give_back();
                     self.send_answers(io);
                     return Ok(n);
                 }
@@ -75,6 +76,7 @@ impl Driver<Tls> {
         loop {
             match self.phase.peek().map(|incoming| incoming.map(drop)) {
                 Ok(Incoming::Data(())) => {
+                    self.give_back();
                     self.send_answers(io);
                     return Ok(());
                 }
@@ -105,6 +107,7 @@ impl Driver<Tls> {
         let taken_out = &mut self.link.taken_out;
         if taken_out.is_empty() {
             self.phase.consume(n);
+            self.give_back();
         } else {
             taken_out.drain(..n.min(taken_out.len()));
         }
@@ -143,11 +146,9 @@ impl Driver<Tls> {
             if let Some(error) = &self.link.write_failed {
                 return Err(super::again(error));
             }
-            // What is left of earlier writes goes first: room that comes back byte by byte would make a record of every byte.
-            let taken = if self.phase.has_output() { &[] } else { data };
             let n = self
                 .phase
-                .write_vectored(taken)
+                .write_vectored(data)
                 .map_err(|error| protocol(&error))?;
             if n > 0 {
                 // These bytes are ours now: a failure is told at the next call.
