@@ -237,10 +237,9 @@ impl Phase for Accepting {
     }
 
     #[inline]
-    fn received_in(&mut self, buffer: Vec<u8>, n: usize) -> Option<Vec<u8>> {
-        let buffer = self.intake.received_in(&mut self.hello, buffer, n);
+    fn received_in(&mut self, buffer: &mut Vec<u8>, n: usize) {
+        self.intake.received_in(&mut self.hello, buffer, n);
         self.settle();
-        buffer
     }
 
     #[inline]

@@ -115,29 +115,28 @@ impl Intake {
         }
     }
 
-    /// The first `n` bytes of `buffer` were received. It comes back unless records are held in it.
+    /// The first `n` bytes of `buffer` were received. It is taken if records are held in it.
     #[inline]
     pub(crate) fn received_in(
         &mut self,
         records: &mut impl Records,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         n: usize,
-    ) -> Option<Vec<u8>> {
-        let bytes = buffer.get(..n).unwrap_or(&buffer);
+    ) {
+        let bytes = buffer.get(..n).unwrap_or(buffer);
         let used =
             if self.wire.input.is_empty() && !records.has_unread() && !records.waits_for_reader() {
                 self.cutter.run(records, bytes, false, &self.wire.limits)
             } else {
                 0
             };
-        if used == bytes.len() || records.has_failed() {
-            return Some(buffer);
+        if used < bytes.len() && !records.has_failed() {
+            self.hold(buffer, used, n);
         }
-        self.hold(buffer, used, n)
     }
 
     #[cold]
-    fn hold(&mut self, buffer: Vec<u8>, used: usize, n: usize) -> Option<Vec<u8>> {
+    fn hold(&mut self, buffer: &mut Vec<u8>, used: usize, n: usize) {
         /// A few bytes, or a short record, are not worth a large buffer for as long as they are held.
         const FEW: usize = 4 * 1024;
         let rest = buffer.get(used..n).unwrap_or_default();
@@ -147,10 +146,8 @@ impl Intake {
         } else if rest.len() <= FEW {
             input.adopt(rest.to_vec(), 0, rest.len());
         } else {
-            input.adopt(buffer, used, n);
-            return None;
+            input.adopt(std::mem::take(buffer), used, n);
         }
-        Some(buffer)
     }
 
     pub(crate) fn receive_buffer(&mut self) -> &mut [u8] {

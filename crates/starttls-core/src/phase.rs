@@ -37,10 +37,9 @@ pub trait Phase: Sealed {
         0
     }
 
-    /// The first `n` bytes of `buffer` were received, at most [`takes_buffer`](Self::takes_buffer). It comes back at once if nothing has to be held in it, and by
-    /// [`reclaim_buffer`](Self::reclaim_buffer) otherwise.
-    #[must_use = "the buffer comes back"]
-    fn received_in(&mut self, buffer: Vec<u8>, n: usize) -> Option<Vec<u8>>;
+    /// The first `n` bytes of `buffer` were received, at most [`takes_buffer`](Self::takes_buffer). If something has to be held, the buffer is taken and an empty
+    /// one left, until [`reclaim_buffer`](Self::reclaim_buffer).
+    fn received_in(&mut self, buffer: &mut Vec<u8>, n: usize);
 
     /// A lent buffer that holds nothing any more. To be asked for after reading.
     fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {

@@ -307,12 +307,11 @@ impl Phase for Plain {
         self.received = self.received.saturating_add(n as u64);
     }
 
-    fn received_in(&mut self, buffer: Vec<u8>, n: usize) -> Option<Vec<u8>> {
-        let bytes = buffer.get(..n).unwrap_or(&buffer);
+    fn received_in(&mut self, buffer: &mut Vec<u8>, n: usize) {
+        let bytes = buffer.get(..n).unwrap_or(buffer);
         // It takes none, so that whoever has one all the same has read what must not be lost.
         self.wire.input.append(bytes, usize::MAX);
         self.received = self.received.saturating_add(bytes.len() as u64);
-        Some(buffer)
     }
 
     fn handle_eof(&mut self) {

@@ -142,6 +142,16 @@ impl Tls {
         self.nothing_to_read()
     }
 
+    /// There is nothing to be read, nothing is held, and the connection is up and wants input: reading would come to [`Incoming::NeedInput`], and this is
+    /// a cheaper way to know it.
+    #[inline]
+    pub fn awaits_input(&self) -> bool {
+        self.session.established
+            && !self.session.engine.has_unread()
+            && self.intake.takes_buffer(&self.session) > 0
+            && !self.intake.wire.eof
+    }
+
     /// Decrypted data without copying it: one piece, not all that there may be. [`consume`](Self::consume) what was used.
     ///
     /// # Errors
@@ -353,8 +363,8 @@ impl Phase for Tls {
     }
 
     #[inline]
-    fn received_in(&mut self, buffer: Vec<u8>, n: usize) -> Option<Vec<u8>> {
-        self.intake.received_in(&mut self.session, buffer, n)
+    fn received_in(&mut self, buffer: &mut Vec<u8>, n: usize) {
+        self.intake.received_in(&mut self.session, buffer, n);
     }
 
     #[inline]

@@ -120,6 +120,8 @@ impl<P: Phase> Driver<P> {
         if let Some(error) = &self.link.read_failed {
             return Err(again(error));
         }
+        // What a reader has left of the last one is a part of a record, and goes to rustls by now.
+        self.give_back();
         let most = self.phase.takes_buffer();
         if most > 0 {
             return self.fill_lent(io, most);
@@ -147,26 +149,18 @@ impl<P: Phase> Driver<P> {
 
     /// Receives once, at most `most` bytes, into a buffer that comes back when nothing is held in it.
     fn fill_lent(&mut self, io: &mut impl Read, most: usize) -> io::Result<()> {
-        let mut buffer = pool::take(self.link.comes_large);
-        let most = most.min(buffer.len());
-        let buffer = match retry(|| io.read(&mut buffer[..most])) {
-            Ok(0) => {
-                self.phase.handle_eof();
-                Some(buffer)
+        pool::lend(self.link.comes_large, |buffer| {
+            let most = most.min(buffer.len());
+            match retry(|| io.read(&mut buffer[..most])) {
+                Ok(0) => self.phase.handle_eof(),
+                Ok(n) => {
+                    self.link.note_size(n, most);
+                    self.phase.received_in(buffer, n);
+                }
+                Err(error) => return Err(self.fail_reading(error)),
             }
-            Ok(n) => {
-                self.link.note_size(n, most);
-                self.phase.received_in(buffer, n)
-            }
-            Err(error) => {
-                pool::put(buffer);
-                return Err(self.fail_reading(error));
-            }
-        };
-        if let Some(buffer) = buffer {
-            pool::put(buffer);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// After reading: a buffer that holds nothing any more goes back.

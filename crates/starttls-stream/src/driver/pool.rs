@@ -16,26 +16,34 @@ thread_local! {
     static SPARE: [Cell<Vec<u8>>; 2] = const { [Cell::new(Vec::new()), Cell::new(Vec::new())] };
 }
 
-/// A buffer of [`LARGE`] or of [`SMALL`] bytes.
-pub(super) fn take(large: bool) -> Vec<u8> {
-    let spare = SPARE
-        .try_with(|spare| spare[usize::from(large)].take())
-        .unwrap_or_default();
-    if spare.is_empty() {
-        vec![0; if large { LARGE } else { SMALL }]
-    } else {
-        spare
+/// Lends a buffer of [`LARGE`] or of [`SMALL`] bytes to `f`, which may keep it and leave an empty one.
+#[inline]
+pub(super) fn lend<R>(large: bool, f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    // At the end of a thread there is no place for them any more.
+    let spare = SPARE.try_with(|spare| spare[usize::from(large)].take());
+    let mut buffer = spare
+        .ok()
+        .filter(|spare| !spare.is_empty())
+        .unwrap_or_else(|| fresh(large));
+    let result = f(&mut buffer);
+    if !buffer.is_empty() {
+        let _ = SPARE.try_with(|spare| spare[usize::from(large)].set(buffer));
     }
+    result
 }
 
-/// A buffer comes back. One of another size was grown for one connection.
+#[cold]
+fn fresh(large: bool) -> Vec<u8> {
+    vec![0; if large { LARGE } else { SMALL }]
+}
+
+/// A buffer that was kept comes back. One of another size was made for one connection.
 pub(super) fn put(buffer: Vec<u8>) {
     let place = match buffer.len() {
         SMALL => 0,
         LARGE => 1,
         _ => return,
     };
-    // At the end of a thread there is no place any more.
     let _ = SPARE.try_with(|spare| spare[place].set(buffer));
 }
 
@@ -46,18 +54,19 @@ mod tests {
     #[test]
     fn what_comes_back_is_lent_again_and_one_of_each_size_is_kept() {
         for (large, size) in [(false, SMALL), (true, LARGE)] {
-            let mut first = take(large);
-            let second = take(large);
-            assert_eq!((first.len(), second.len()), (size, size));
-            first[0] = 1;
-            let place = first.as_ptr();
-            put(second);
-            put(first);
-            let again = take(large);
-            assert_eq!(again.as_ptr(), place);
-            assert_ne!(take(large).as_ptr(), place);
+            let place = lend(large, |buffer| {
+                assert_eq!(buffer.len(), size);
+                buffer[0] = 1;
+                buffer.as_ptr()
+            });
+            // Kept, and asked for again meanwhile.
+            let kept = lend(large, std::mem::take);
+            assert_eq!(kept.as_ptr(), place);
+            lend(large, |other| assert_ne!(other.as_ptr(), place));
+            put(kept);
+            lend(large, |again| assert_eq!(again.as_ptr(), place));
         }
         put(vec![0; 3 * LARGE]);
-        assert_eq!(take(true).len(), LARGE);
+        lend(true, |buffer| assert_eq!(buffer.len(), LARGE));
     }
 }

@@ -42,6 +42,10 @@ impl Driver<Tls> {
             self.consume(n);
             return Ok(n);
         }
+        if self.phase.awaits_input() && !buf.is_empty() {
+            // The same as below, without asking for what is not there.
+            self.receive(io)?;
+        }
         loop {
             match self.phase.read(buf) {
                 Ok(Incoming::Data(n)) => {
