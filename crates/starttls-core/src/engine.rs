@@ -14,10 +14,11 @@ use crate::record::{self, Front};
 /// rustls keeps its buffer as long as it is not empty, and shrinks and grows it again for every large record otherwise. So it gets
 /// up to five bytes of the next header along with one. They stay in the caller's buffer as well: the boundary is exact.
 fn feed(
-    mut unseen: &[u8],
+    unseen: &[u8],
     mut read_tls: impl FnMut(&mut dyn Read) -> io::Result<usize>,
 ) -> Result<(), Error> {
-    while !unseen.is_empty() {
+    let mut unseen = Pieces(unseen);
+    while !unseen.0.is_empty() {
         match read_tls(&mut unseen) {
             Ok(0) => return Err(Error::General("rustls takes no input".into())),
             Ok(_) => {}
@@ -25,6 +26,34 @@ fn feed(
         }
     }
     Ok(())
+}
+
+/// Copies as much as there is room for; returns how much that was.
+///
+/// In pieces: from some 2 KiB on, C libraries copy by one instruction of the processor's, which is twenty times slower on some (AMD Zen 3 and 4) where the
+/// target is 1 to 15 bytes ahead of the source within a page, and no faster otherwise.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) -> usize {
+    const PIECE: usize = 2 * 1024;
+    let n = to.len().min(from.len());
+    for (to, from) in to.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
+        let n = to.len().min(from.len());
+        if let (Some(to), Some(from)) = (to.get_mut(..n), from.get(..n)) {
+            to.copy_from_slice(from);
+        }
+    }
+    n
+}
+
+struct Pieces<'a>(&'a [u8]);
+
+impl Read for Pieces<'_> {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = copy(buf, self.0);
+        self.0 = self.0.get(n..).unwrap_or_default();
+        Ok(n)
+    }
 }
 
 /// What rustls' buffer always is: nothing shrinks or grows for a record that fits, and the next header would only double it.
@@ -141,7 +170,9 @@ impl Engine {
         if self.unread == 0 {
             return 0;
         }
-        let n = self.connection.reader().read(buf).unwrap_or(0);
+        // It holds the data of one record, in one piece.
+        let n = copy(buf, self.peek());
+        self.connection.reader().consume(n);
         self.unread = self.unread.saturating_sub(n);
         n
     }

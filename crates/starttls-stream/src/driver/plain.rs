@@ -14,7 +14,7 @@ use crate::Error;
 const DIRECT: usize = 4 * 1024;
 
 /// As much as a short read takes at once where not more is known to come.
-const MESSAGE: usize = 1024;
+const MESSAGE: usize = 256;
 
 impl Driver<Plain> {
     /// The plaintext phase of a new connection.
