@@ -46,6 +46,7 @@ impl<IO> Input<IO> {
     fn let_go(&mut self) {
         if self.unread.is_empty() && self.buffer.len() > Self::IDLE {
             self.buffer = Vec::new();
+            self.unread = 0..0;
         }
     }
 
