@@ -16,7 +16,7 @@ use starttls_policy::decision::{
 use starttls_policy::pin::Pin;
 use starttls_policy::sts::Mode;
 use starttls_policy::tlsrpt::ResultType;
-use starttls_policy::{Identity, Offered, Outcome, Policy, Report, Trust};
+use starttls_policy::{Identity, Observed, Offered, Outcome, Policy, Report, Trust};
 use starttls_tests::certs::{CERTS, VERSIONS, client_config_with, server_config_with};
 use starttls_tests::in_memory::handshake;
 
@@ -153,13 +153,16 @@ fn each_way_to_authenticate_lets_in_the_right_one_and_nobody_else() {
 fn anybody_is_let_in_where_nobody_is_asked_for_and_the_report_says_whom_we_would_have_believed() {
     for requirement in [Requirement::Opportunistic, Requirement::Encrypt] {
         for (trust, verdict) in [
-            (Trust::default(), None),
-            (pkix(true), Some(None)),
-            (pkix(false), Some(Some(ResultType::CertificateNotTrusted))),
+            (Trust::default(), Observed::Nothing),
+            (pkix(true), Observed::Good),
+            (
+                pkix(false),
+                Observed::Bad(ResultType::CertificateNotTrusted),
+            ),
         ] {
             let report = attempt(&policy(requires(requirement), "localhost", trust));
             assert_eq!((report.outcome, report.authenticated), (Outcome::Tls, None));
-            assert_eq!(report.would_fail, verdict);
+            assert_eq!(report.observed, verdict);
         }
     }
 }
@@ -181,8 +184,8 @@ fn a_policy_that_is_tested_is_reported_on_and_not_enforced() {
         (Outcome::Tls, Some(By::Sts))
     );
     assert_eq!(
-        report.would_fail,
-        Some(Some(ResultType::CertificateHostMismatch))
+        report.observed,
+        Observed::Bad(ResultType::CertificateHostMismatch)
     );
 }
 
@@ -299,6 +302,17 @@ fn a_report_serialises() {
     assert_eq!(json["identity"]["version"], "TLSv1_3");
     assert_eq!(json["identity"]["resumed"], false);
     assert_eq!(json["failure"], serde_json::Value::Null);
+    assert_eq!(json["observed"], "nothing");
+    let report = attempt(&policy(
+        requires(Requirement::Encrypt),
+        "localhost",
+        pkix(false),
+    ));
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(
+        json["observed"],
+        serde_json::json!({"bad": "certificate-not-trusted"})
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod policy;
 pub use policy::{Attempt, Forbidden, Policy, Trust};
 
 mod report;
-pub use report::{Identity, Offered, Outcome, Report};
+pub use report::{Identity, Observed, Offered, Outcome, Report};
 
 mod upgraded;
 pub use upgraded::{Failed, Upgraded};

@@ -12,7 +12,7 @@ use crate::dane;
 use crate::decision::{Action, By, Decision, Requirement};
 use crate::observe::Observer;
 use crate::pin::{self, Pin};
-use crate::report::{Identity, Offered, Outcome, Report};
+use crate::report::{Identity, Observed, Offered, Outcome, Report};
 use crate::tlsrpt::ResultType;
 
 /// What a connection is held to: a [decision](crate::decision) and what it takes to see it through.
@@ -230,7 +230,11 @@ impl Attempt {
             .observer
             .as_ref()
             .and_then(|observer| observer.verdict());
-        let observed = verdict.map(|verdict| verdict.err().as_ref().map(ResultType::of_tls));
+        let observed = match verdict {
+            None => Observed::Nothing,
+            Some(Ok(())) => Observed::Good,
+            Some(Err(error)) => Observed::Bad(ResultType::of_tls(&error)),
+        };
         Report {
             required: self.requirement,
             reason: self.decision.reason,
@@ -238,7 +242,7 @@ impl Attempt {
             offered,
             outcome,
             authenticated: None,
-            would_fail: observed,
+            observed,
             failure: error.and_then(ResultType::of),
             error: error.map(ToString::to_string),
             identity: None,

@@ -33,8 +33,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// What the peer was authenticated by; `None` is nobody in particular.
     pub authenticated: Option<By>,
-    /// Where the peer was let in without authentication, what that would have come to: `Some(None)` is a peer that would have been believed.
-    pub would_fail: Option<Option<ResultType>>,
+    /// Where anybody is let in, what a stricter look at the peer has found.
+    pub observed: Observed,
     /// What the failure is called in TLS-RPT.
     pub failure: Option<ResultType>,
     /// The error.
@@ -48,6 +48,22 @@ impl Report {
     pub fn is_downgraded(&self) -> bool {
         self.outcome == Outcome::Plaintext && self.required != Requirement::Disabled
     }
+}
+
+/// What a stricter look at the peer has found, where anybody is let in: the policy that is being tested, or the trusted authorities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "kebab-case")
+)]
+pub enum Observed {
+    /// There was none: nothing to go by, a peer that is authenticated anyway, or no handshake.
+    Nothing,
+    /// The peer would have been believed.
+    Good,
+    /// It would not have been; what that is called in TLS-RPT.
+    Bad(ResultType),
 }
 
 /// What the peer had to offer.
@@ -167,11 +183,8 @@ impl fmt::Display for Report {
             Some(by) => write!(f, " authenticated={by:?}")?,
             None => write!(f, " authenticated=no")?,
         }
-        if let Some(verdict) = self.would_fail {
-            match verdict {
-                Some(failure) => write!(f, " would-fail={failure:?}")?,
-                None => write!(f, " would-fail=no")?,
-            }
+        if self.observed != Observed::Nothing {
+            write!(f, " observed={:?}", self.observed)?;
         }
         if let Some(error) = &self.error {
             write!(f, " error={error:?}")?;
