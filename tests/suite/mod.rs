@@ -74,7 +74,7 @@ macro_rules! suite {
             timing: the_beginning_of_a_record_meets_the_deadline,
                 a_slow_negotiation_and_no_handshake, a_peer_that_does_not_take_our_close_notify,
                 a_peer_that_does_not_answer_it, a_peer_that_does_not_take_our_plaintext,
-                a_limit_of_for_ever, a_deadline_says_what_was_waited_for;
+                a_limit_of_for_ever, a_deadline_says_what_was_waited_for, a_dialogue_has_a_deadline;
         );
     };
     (@ $runtime:ty; $($topic:ident: $($test:ident),*;)*) => { $(

@@ -153,3 +153,38 @@ pub(crate) fn a_deadline_says_what_was_waited_for<R: Runtime>() {
         (Waiting::Handshake, false, _)
     ));
 }
+
+/// A dialogue of the caller's own has a deadline if one is set, however slowly the peer speaks, and TLS has none of it.
+pub(crate) fn a_dialogue_has_a_deadline<R: Runtime>() {
+    let soon = Deadlines::default().dialogue(LIMIT);
+    let ((here, at_here), (_there, _)) = R::pair(4096);
+    let mut here = here.with_deadlines(soon);
+    at_here.inject(b"EHLO ");
+    meets_the_deadline(|| R::run(here.next_line(100)));
+    // It stays over.
+    let again = R::run(here.read_to_end()).1.map_err(Error::from);
+    let Err(Error::Deadline { waiting, heard, .. }) = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!((waiting, heard), (Waiting::Negotiation, true));
+
+    let ((here, _), (mut there, _)) = R::pair(4096);
+    let (mut here, mut there) = R::both(
+        async || {
+            let mut here = here.with_deadlines(soon);
+            assert_eq!(here.next_line(100).await.unwrap().unwrap(), b"220 go");
+            here.start_tls(client()).await.unwrap()
+        },
+        async || {
+            there.send(b"220 go\n").await.unwrap();
+            there.start_tls(server()).await.unwrap()
+        },
+    );
+    R::both(
+        async || assert_eq!(here.line().await.unwrap(), "late"),
+        async || {
+            thread::sleep(2 * LIMIT);
+            there.send(b"late\n").await.unwrap();
+        },
+    );
+}

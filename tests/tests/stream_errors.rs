@@ -8,6 +8,7 @@ use std::time::Duration;
 use starttls_core::{
     Error as CoreError, Misbehaviour, Misuse, Refusal, Stage, UntrustedText, rustls,
 };
+use starttls_protocols::diagnose::diagnose;
 use starttls_stream::{Error, PlainStream};
 use starttls_tests::certs::{client_config_without_roots, client_of, server};
 use tokio::io::duplex;
@@ -124,4 +125,20 @@ fn an_error_of_the_system_keeps_its_number() {
         assert!(error.raw_os_error().is_some(), "{error:?}");
         assert!(matches!(Error::from(error), Error::Io(_)));
     }
+}
+
+/// What is wrong with the port is asked of a stream's error in one call.
+#[tokio::test]
+async fn a_stream_error_is_diagnosed() {
+    let (here, mut there) = duplex(4096);
+    let plain = starttls_tokio::PlainStream::new(here);
+    let (failed, ()) = tokio::join!(plain.start_tls(starttls_tests::certs::client()), async {
+        let greeting = b"220 mail.example.org ESMTP\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut there, greeting)
+            .await
+            .unwrap();
+    });
+    let found = diagnose(&failed.err().unwrap()).unwrap().to_string();
+    assert!(found.contains("SMTP in plaintext"), "{found}");
+    assert_eq!(diagnose(&Error::from(io::Error::other("x"))), None);
 }

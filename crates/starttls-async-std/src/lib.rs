@@ -50,8 +50,8 @@ pub type TlsStream<IO> = timed::TlsStream<IO, AsyncStdTimer>;
 pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, AsyncStdTimer>;
 
 pub use starttls_futures::{
-    Deadlines, Error, Info, Parts, ReadHalf, ReuniteError, TlsInfo, TlsParts, Waiting, WriteHalf,
-    rustls, starttls_core,
+    Deadlines, Error, Info, Parts, ReadHalf, ReplaceableCertificate, ReuniteError, Stopping,
+    TlsInfo, TlsParts, Waiting, WriteHalf, rustls, starttls_core,
 };
 
 #[cfg(feature = "policy")]

@@ -38,7 +38,8 @@ pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, NoTimer>;
 
 pub use starttls_stream::adapter::Timer;
 pub use starttls_stream::{
-    Deadlines, Error, Info, Parts, TlsInfo, TlsParts, Waiting, rustls, starttls_core,
+    Deadlines, Error, Info, Parts, ReplaceableCertificate, Stopping, TlsInfo, TlsParts, Waiting,
+    rustls, starttls_core,
 };
 pub use timed::{ReadHalf, ReuniteError, WriteHalf};
 

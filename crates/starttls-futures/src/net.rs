@@ -10,9 +10,9 @@ use std::task::Poll;
 
 use futures_util::future::{CatchUnwind, FutureExt, RemoteHandle};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use starttls_stream::Info;
 use starttls_stream::adapter::{Timer, pause_after};
 use starttls_stream::starttls_core::Limits;
+use starttls_stream::{Deadlines, Info, Stopping};
 
 use crate::timed::{PlainStream, TlsStream};
 
@@ -85,6 +85,9 @@ pub async fn connect<T: Resolve<A>, A>(addr: A) -> io::Result<PlainStream<T::Tcp
 pub struct Server<T: Runtime> {
     listener: T::TcpListener,
     limits: Limits,
+    deadlines: Deadlines,
+    most: usize,
+    stopping: Stopping,
 }
 
 impl<T: Runtime> Server<T> {
@@ -104,6 +107,9 @@ impl<T: Runtime> Server<T> {
         Self {
             listener,
             limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            most: usize::MAX,
+            stopping: Stopping::new(),
         }
     }
 
@@ -111,6 +117,23 @@ impl<T: Runtime> Server<T> {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Sets the deadlines of its connections, such as one over the plaintext phase ([`Deadlines::dialogue`]).
+    #[must_use]
+    pub fn with_deadlines(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
+    }
+
+    /// Sets how many connections are handled at the same time: nobody is let in before there is room. There is no limit by default but that of the system.
+    #[must_use]
+    pub fn with_most_connections(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Says to handlers that the server is stopping.
+    pub fn stopping(&self) -> Stopping {
+        self.stopping.clone()
     }
 
     /// Where it listens.
@@ -125,9 +148,9 @@ impl<T: Runtime> Server<T> {
     /// handlers have completed, so does this.
     ///
     /// A handler that takes long, or panics, is no matter to the others. Nor does it end the server when a connection cannot be accepted, be it for lack of
-    /// files; it goes on after a short pause. The connections have the default deadlines; [`PlainStream::with_deadlines`] sets others.
+    /// files; it goes on after a short pause.
     ///
-    /// When this future is dropped the handlers are too: to give them an end, put a timeout around it.
+    /// A handler hears of `stop` by [`stopping`](Self::stopping). When this future is dropped the handlers are too: to give them an end, put a timeout around it.
     pub async fn serve<F>(
         self,
         mut handler: impl FnMut(PlainStream<T::TcpStream, T>, SocketAddr) -> F,
@@ -135,16 +158,29 @@ impl<T: Runtime> Server<T> {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { listener, limits } = self;
+        let Self {
+            listener,
+            limits,
+            deadlines,
+            most,
+            stopping,
+        } = self;
         let mut stop = pin!(stop);
         let mut handlers = Handlers::new();
-        while let Some(accepted) = unless(stop.as_mut(), &mut handlers, T::accept(&listener)).await
-        {
+        loop {
+            let room = room(stop.as_mut(), &mut handlers, most);
+            if room.await.is_none() {
+                break;
+            }
+            let accept = unless(stop.as_mut(), &mut handlers, T::accept(&listener));
+            let Some(accepted) = accept.await else {
+                break;
+            };
             match accepted {
                 Ok((socket, peer)) => {
                     // If it fails the connection is gone, and the handler finds that out.
                     let _ = T::set_nodelay(&socket);
-                    let plain = PlainStream::with_limits(socket, limits);
+                    let plain = PlainStream::with_limits(socket, limits).with_deadlines(deadlines);
                     let (task, handle) = handler(plain, peer).remote_handle();
                     T::spawn(task);
                     // The handle hands a panic of the task on.
@@ -161,6 +197,7 @@ impl<T: Runtime> Server<T> {
             }
         }
         drop(listener);
+        stopping.stop();
         while handlers.next().await.is_some() {}
     }
 }
@@ -170,11 +207,27 @@ impl<T: Runtime> fmt::Debug for Server<T> {
         f.debug_struct("Server")
             .field("listener", &self.listener)
             .field("limits", &self.limits)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
 type Handlers = FuturesUnordered<CatchUnwind<AssertUnwindSafe<RemoteHandle<()>>>>;
+
+/// Waits until fewer handlers than `most` are at work; `None` if `stop` completes before.
+async fn room(mut stop: Pin<&mut impl Future>, handlers: &mut Handlers, most: usize) -> Option<()> {
+    poll_fn(|cx| {
+        if stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        while let Poll::Ready(Some(_)) = handlers.poll_next_unpin(cx) {}
+        if handlers.len() < most {
+            Poll::Ready(Some(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
 
 /// What comes of `future`; `None` if `stop` completes before. Lets go of the handlers that are done.
 async fn unless<R>(

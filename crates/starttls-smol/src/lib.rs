@@ -48,8 +48,8 @@ pub type TlsStream<IO> = timed::TlsStream<IO, SmolTimer>;
 pub type UpgradeableStream<IO> = timed::UpgradeableStream<IO, SmolTimer>;
 
 pub use starttls_futures::{
-    Deadlines, Error, Info, Parts, ReadHalf, ReuniteError, TlsInfo, TlsParts, Waiting, WriteHalf,
-    rustls, starttls_core,
+    Deadlines, Error, Info, Parts, ReadHalf, ReplaceableCertificate, ReuniteError, Stopping,
+    TlsInfo, TlsParts, Waiting, WriteHalf, rustls, starttls_core,
 };
 
 #[cfg(feature = "policy")]

@@ -63,6 +63,7 @@ impl<IO: Transport> Accepted<IO> {
             driver,
             early,
             deadlines,
+            dialogue,
         } = self.stream;
         match driver.start_tls(config) {
             Ok(driver) => {
@@ -71,6 +72,7 @@ impl<IO: Transport> Accepted<IO> {
                     driver,
                     early,
                     deadlines,
+                    dialogue,
                 };
                 TlsStream::handshake(stream, self.until)
             }
@@ -80,6 +82,7 @@ impl<IO: Transport> Accepted<IO> {
                     driver: *driver,
                     early,
                     deadlines,
+                    dialogue,
                 };
                 // Sends the alert; the error is what it ends with.
                 refused.run(Waiting::Handshake, self.until, |driver, io| {

@@ -12,6 +12,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
+    dialogue: Option<Duration>,
     upgrade: Option<Duration>,
     close: Option<Duration>,
 }
@@ -25,6 +26,16 @@ impl Deadlines {
     pub fn upgrade(self, limit: Duration) -> Self {
         Self {
             upgrade: Some(limit),
+            ..self
+        }
+    }
+
+    /// Sets one over the plaintext phase as a whole, from the first time that something is read or written to the beginning of TLS, whatever the dialogue is and
+    /// whoever leads it. For servers that lead their own: there is none by default, since a connection may stay in plaintext.
+    #[must_use]
+    pub fn dialogue(self, limit: Duration) -> Self {
+        Self {
+            dialogue: Some(limit),
             ..self
         }
     }
@@ -61,6 +72,11 @@ impl Deadlines {
         self.upgrade
     }
 
+    /// The one over the plaintext phase, if there is one.
+    pub fn for_dialogue(&self) -> Option<Duration> {
+        self.dialogue
+    }
+
     /// The one over closing, if there is one.
     pub fn for_close(&self) -> Option<Duration> {
         self.close
@@ -70,6 +86,7 @@ impl Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
+            dialogue: None,
             upgrade: Some(Self::DEFAULT),
             close: Some(Self::DEFAULT),
         }

@@ -109,6 +109,16 @@ impl std::error::Error for Error {
     }
 }
 
+/// So that whatever takes an error of the core takes one of a stream, such as `diagnose` of `starttls-protocols`.
+impl<'a> TryFrom<&'a Error> for &'a starttls_core::Error {
+    /// Why there is none in it: it is this.
+    type Error = &'a Error;
+
+    fn try_from(error: &'a Error) -> Result<Self, &'a Error> {
+        error.protocol().ok_or(error)
+    }
+}
+
 impl From<starttls_core::Error> for Error {
     fn from(error: starttls_core::Error) -> Self {
         Self::Protocol(error)

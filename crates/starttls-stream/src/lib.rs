@@ -15,6 +15,9 @@ pub use accepted::{Accepted, Arrival};
 
 pub mod adapter;
 
+mod certificates;
+pub use certificates::ReplaceableCertificate;
+
 mod deadlines;
 pub use deadlines::Deadlines;
 
@@ -40,6 +43,9 @@ pub use parts::{Parts, TlsParts};
 
 mod plain_stream;
 pub use plain_stream::{Negotiated, Opportunistic, PlainStream};
+
+mod stopping;
+pub use stopping::{Stopped, Stopping};
 
 mod stream;
 

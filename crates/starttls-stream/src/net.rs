@@ -2,12 +2,13 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use starttls_core::Limits;
 
-use crate::{Info, PlainStream, TlsStream};
+use crate::{Deadlines, Info, PlainStream, Stopping, TlsStream};
 
 /// Connects over TCP; the connection begins in plaintext.
 ///
@@ -61,6 +62,9 @@ pub fn connect(addr: impl ToSocketAddrs) -> io::Result<PlainStream<TcpStream>> {
 pub struct Server {
     listener: TcpListener,
     limits: Limits,
+    deadlines: Deadlines,
+    most: usize,
+    stopping: Stopping,
 }
 
 impl Server {
@@ -77,6 +81,9 @@ impl Server {
         Self {
             listener,
             limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            most: usize::MAX,
+            stopping: Stopping::new(),
         }
     }
 
@@ -84,6 +91,23 @@ impl Server {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Sets the deadlines of its connections, such as one over the plaintext phase ([`Deadlines::dialogue`]).
+    #[must_use]
+    pub fn with_deadlines(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
+    }
+
+    /// Sets how many connections are handled at the same time: nobody is let in before there is room. There is no limit by default but that of the system.
+    #[must_use]
+    pub fn with_most_connections(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Says to handlers that the server is stopping.
+    pub fn stopping(&self) -> Stopping {
+        self.stopping.clone()
     }
 
     /// Where it listens.
@@ -98,9 +122,10 @@ impl Server {
     /// accepted, and when all handlers have returned, so does this.
     ///
     /// A handler that takes long, or panics, is no matter to the others. Nor does it end the server when a connection cannot be accepted, be it for lack of
-    /// files or threads; it goes on after a short pause. The connections have the default deadlines; [`PlainStream::with_deadlines`] sets others.
+    /// files or threads; it goes on after a short pause.
     ///
-    /// A handler that waits for a silent client is waited for: set the socket's timeouts.
+    /// A handler hears of `stop` by [`stopping`](Self::stopping). One that waits for a silent client is waited for: set the socket's timeouts, or
+    /// [`Deadlines::dialogue`].
     ///
     /// # Errors
     /// If there cannot be a thread for `stop`.
@@ -109,16 +134,24 @@ impl Server {
         handler: impl Fn(PlainStream<TcpStream>, SocketAddr) + Sync,
         stop: impl FnOnce() + Send,
     ) -> io::Result<()> {
-        let Self { listener, limits } = self;
+        let Self {
+            listener,
+            limits,
+            deadlines,
+            most,
+            stopping,
+        } = self;
+        let places = Places::new(most);
         let own = reachable(listener.local_addr()?);
         listener.set_nonblocking(false)?;
-        let (stopping, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (handler, stopping, ended) = (&handler, &stopping, &ended);
+        let ended = AtomicBool::new(false);
+        let (handler, stopping, ended, places) = (&handler, &stopping, &ended, &places);
         thread::scope(|scope| {
             named("starttls stop").spawn_scoped(scope, move || {
                 // One that panics will not say it again.
                 let _ = catch_unwind(AssertUnwindSafe(stop));
-                stopping.store(true, Ordering::SeqCst);
+                stopping.stop();
+                places.open();
                 while !ended.load(Ordering::SeqCst) {
                     // What waits in `accept` wakes up when somebody comes.
                     let _ = TcpStream::connect_timeout(&own, Duration::from_secs(1));
@@ -126,17 +159,19 @@ impl Server {
                 }
             })?;
             loop {
+                let place = places.take();
                 let accepted = listener.accept();
-                if stopping.load(Ordering::SeqCst) {
+                if stopping.is_stopping() {
                     break;
                 }
                 let handled = accepted.and_then(|(socket, peer)| {
                     // If it fails the connection is gone, and the handler finds that out.
                     let _ = socket.set_nodelay(true);
-                    let plain = PlainStream::with_limits(socket, limits);
+                    let plain = PlainStream::with_limits(socket, limits).with_deadlines(deadlines);
                     named("starttls connection").spawn_scoped(scope, move || {
                         // A scope would hand the panic on to us.
                         let _ = catch_unwind(AssertUnwindSafe(|| handler(plain, peer)));
+                        drop(place);
                     })
                 });
                 if let Err(error) = handled
@@ -184,6 +219,52 @@ pub fn pause_after(error: &io::Error) -> Option<Duration> {
         | ErrorKind::ConnectionRefused
         | ErrorKind::Interrupted => None,
         _ => Some(Duration::from_millis(50)),
+    }
+}
+
+/// How many more connections there is room for.
+struct Places {
+    free: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// Room for one, until it is dropped.
+struct Place<'a>(&'a Places);
+
+impl Places {
+    fn new(free: usize) -> Self {
+        Self {
+            free: Mutex::new(free),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits for one.
+    fn take(&self) -> Place<'_> {
+        let mut free = self.free();
+        while *free == 0 {
+            let woken = self.changed.wait(free);
+            free = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Place(self)
+    }
+
+    /// Whoever waits has waited enough.
+    fn open(&self) {
+        let mut free = self.free();
+        *free = free.saturating_add(1);
+        self.changed.notify_all();
+    }
+
+    fn free(&self) -> MutexGuard<'_, usize> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.open();
     }
 }
 

@@ -14,6 +14,15 @@ pub(crate) struct Stream<IO, P> {
     /// Received by a half, and not yet taken by the driver.
     pub(crate) early: Vec<u8>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) dialogue: Dialogue,
+}
+
+/// The plaintext phase as far as it has a deadline.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dialogue {
+    Before,
+    Until(Option<Instant>),
+    Over,
 }
 
 impl<IO, P> Stream<IO, P> {
@@ -23,6 +32,7 @@ impl<IO, P> Stream<IO, P> {
             driver,
             early: Vec::new(),
             deadlines: Deadlines::default(),
+            dialogue: Dialogue::Before,
         }
     }
 
@@ -36,6 +46,7 @@ impl<IO, P> Stream<IO, P> {
             io: self.io,
             early: self.early,
             deadlines: self.deadlines,
+            dialogue: Dialogue::Over,
         })
     }
 
@@ -47,6 +58,18 @@ impl<IO, P> Stream<IO, P> {
     /// When an upgrade that begins now must be done.
     pub(crate) fn upgrade_until(&self) -> Option<Instant> {
         from_now(self.deadlines.for_upgrade())
+    }
+
+    /// When the plaintext phase must be over.
+    fn dialogue_until(&mut self) -> Option<Instant> {
+        if matches!(self.dialogue, Dialogue::Before) {
+            let limit = self.deadlines.for_dialogue()?;
+            self.dialogue = Dialogue::Until(from_now(Some(limit)));
+        }
+        match self.dialogue {
+            Dialogue::Until(until) => until,
+            Dialogue::Before | Dialogue::Over => None,
+        }
     }
 
     pub(crate) fn close_until(&self) -> Option<Instant> {
@@ -68,6 +91,7 @@ impl<IO: Transport, P> Stream<IO, P> {
         until: Option<Instant>,
         mut step: impl FnMut(&mut Driver<P>, &mut Timed<'_, IO>) -> io::Result<R>,
     ) -> Result<R, Error> {
+        let until = until.into_iter().chain(self.dialogue_until()).min();
         let mut timed = Timed::new(&mut self.io, until).after(&mut self.early);
         timed.alternating = until.is_some();
         let result = loop {
@@ -88,9 +112,11 @@ impl<IO: Transport, P> Stream<IO, P> {
         &mut self,
         step: impl FnOnce(&mut Driver<P>, &mut Timed<'_, IO>) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut timed = Timed::new(&mut self.io, None).after(&mut self.early);
+        let until = self.dialogue_until();
+        let mut timed = Timed::new(&mut self.io, until).after(&mut self.early);
         let result = step(&mut self.driver, &mut timed);
-        timed.finish(result, ErrorKind::TimedOut)
+        let (waiting, heard) = (Waiting::Negotiation, self.driver.has_heard());
+        timed.finish(result, Error::Deadline { waiting, heard })
     }
 }
 

@@ -6,7 +6,7 @@ use starttls_core::{Limits, Tls, rustls};
 
 use crate::adapter::Driver;
 use crate::halves;
-use crate::stream::{Stream, Timed};
+use crate::stream::{Dialogue, Stream, Timed};
 use crate::{Deadlines, Duplicate, Error, PlainStream, ReadHalf, Transport, Waiting, WriteHalf};
 
 /// A blocking connection in its TLS phase.
@@ -48,6 +48,7 @@ impl<IO: Transport> TlsStream<IO> {
     ) -> Result<Self, Error> {
         let mut stream = Stream::new(io, Driver::implicit(connection, limits));
         stream.deadlines = deadlines;
+        stream.dialogue = Dialogue::Over;
         let until = stream.upgrade_until();
         Self::handshake(stream, until)
     }

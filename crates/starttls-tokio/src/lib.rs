@@ -40,7 +40,8 @@ mod upgradeable;
 pub use upgradeable::UpgradeableStream;
 
 pub use starttls_stream::{
-    Deadlines, Error, Info, Parts, TlsInfo, TlsParts, Waiting, rustls, starttls_core,
+    Deadlines, Error, Info, Parts, ReplaceableCertificate, Stopping, TlsInfo, TlsParts, Waiting,
+    rustls, starttls_core,
 };
 
 #[cfg(feature = "policy")]

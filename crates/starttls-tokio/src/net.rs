@@ -3,9 +3,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 
-use starttls_stream::Info;
 use starttls_stream::adapter::pause_after;
 use starttls_stream::starttls_core::Limits;
+use starttls_stream::{Deadlines, Info, Stopping};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -62,6 +62,9 @@ pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<PlainStream<TcpStre
 pub struct Server {
     listener: TcpListener,
     limits: Limits,
+    deadlines: Deadlines,
+    most: usize,
+    stopping: Stopping,
 }
 
 impl Server {
@@ -78,6 +81,9 @@ impl Server {
         Self {
             listener,
             limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            most: usize::MAX,
+            stopping: Stopping::new(),
         }
     }
 
@@ -85,6 +91,23 @@ impl Server {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Sets the deadlines of its connections, such as one over the plaintext phase ([`Deadlines::dialogue`]).
+    #[must_use]
+    pub fn with_deadlines(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
+    }
+
+    /// Sets how many connections are handled at the same time: nobody is let in before there is room. There is no limit by default but that of the system.
+    #[must_use]
+    pub fn with_most_connections(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Says to handlers that the server is stopping.
+    pub fn stopping(&self) -> Stopping {
+        self.stopping.clone()
     }
 
     /// Where it listens.
@@ -99,9 +122,9 @@ impl Server {
     /// handlers have completed, so does this.
     ///
     /// A handler that takes long, or panics, is no matter to the others. Nor does it end the server when a connection cannot be accepted, be it for lack of
-    /// files; it goes on after a short pause. The connections have the default deadlines; [`PlainStream::with_deadlines`] sets others.
+    /// files; it goes on after a short pause.
     ///
-    /// When this future is dropped the handlers are too: to give them an end, put a timeout around it.
+    /// A handler hears of `stop` by [`stopping`](Self::stopping). When this future is dropped the handlers are too: to give them an end, put a timeout around it.
     pub async fn serve<F>(
         self,
         mut handler: impl FnMut(PlainStream<TcpStream>, SocketAddr) -> F,
@@ -109,7 +132,13 @@ impl Server {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { listener, limits } = self;
+        let Self {
+            listener,
+            limits,
+            deadlines,
+            most,
+            stopping,
+        } = self;
         let mut stop = pin!(stop);
         let mut handlers = JoinSet::new();
         loop {
@@ -118,13 +147,13 @@ impl Server {
                 _ = &mut stop => break,
                 // One that has panicked is done, too.
                 Some(_) = handlers.join_next() => continue,
-                accepted = listener.accept() => accepted,
+                accepted = listener.accept(), if handlers.len() < most => accepted,
             };
             match accepted {
                 Ok((socket, peer)) => {
                     // If it fails the connection is gone, and the handler finds that out.
                     let _ = socket.set_nodelay(true);
-                    let plain = PlainStream::with_limits(socket, limits);
+                    let plain = PlainStream::with_limits(socket, limits).with_deadlines(deadlines);
                     handlers.spawn(handler(plain, peer));
                 }
                 Err(error) => {
@@ -138,6 +167,7 @@ impl Server {
             }
         }
         drop(listener);
+        stopping.stop();
         while handlers.join_next().await.is_some() {}
     }
 }

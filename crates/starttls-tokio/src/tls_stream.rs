@@ -59,7 +59,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         limits: Limits,
         deadlines: Deadlines,
     ) -> impl Future<Output = Result<Self, Error>> {
-        let mut stream = Stream::new(io, Driver::implicit(connection, limits));
+        let mut stream = Stream::new(io, Driver::implicit(connection, limits)).without_dialogue();
         stream.deadlines = deadlines;
         async move {
             let deadline = stream.upgrade_deadline();

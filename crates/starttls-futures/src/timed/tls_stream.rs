@@ -56,7 +56,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, T: Timer> TlsStream<IO, T> {
         limits: Limits,
         deadlines: Deadlines,
     ) -> impl Future<Output = Result<Self, Error>> {
-        let mut stream = Stream::new(io, Driver::implicit(connection, limits));
+        let mut stream = Stream::new(io, Driver::implicit(connection, limits)).without_dialogue();
         stream.deadlines = deadlines;
         async move {
             let deadline = stream.upgrade_deadline();

@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use starttls_core::{Accepting, Tls, rustls};
 
 use super::{Deadline, Driver, Side, Timer, Wakers, blocking};
+use crate::driver::would_block;
 use crate::error::Waiting;
 use crate::{Deadlines, Error};
 
@@ -47,6 +48,7 @@ pub struct Stream<IO, P, K: Timer> {
     /// How long upgrading and closing may take.
     pub deadlines: Deadlines,
     wakers: Wakers,
+    dialogue: Dialogue<K>,
     /// The deadline of a close that is being polled.
     closing: Option<Closing<K>>,
     kind: PhantomData<fn() -> K>,
@@ -60,8 +62,18 @@ impl<IO, P, K: Timer> Stream<IO, P, K> {
             driver,
             deadlines: Deadlines::default(),
             wakers: Wakers::default(),
+            dialogue: Dialogue::Before,
             closing: None,
             kind: PhantomData,
+        }
+    }
+
+    /// There was no plaintext phase.
+    #[must_use]
+    pub fn without_dialogue(self) -> Self {
+        Self {
+            dialogue: Dialogue::Over,
+            ..self
         }
     }
 
@@ -78,6 +90,7 @@ impl<IO, P, K: Timer> Stream<IO, P, K> {
             io: self.io,
             deadlines: self.deadlines,
             wakers: self.wakers,
+            dialogue: Dialogue::Over,
             closing: None,
             kind: PhantomData,
         })
@@ -110,6 +123,7 @@ impl<IO, K: Timer> Stream<IO, Accepting, K> {
             driver,
             deadlines,
             wakers,
+            dialogue,
             closing,
             kind,
         } = self;
@@ -119,6 +133,7 @@ impl<IO, K: Timer> Stream<IO, Accepting, K> {
                 driver,
                 deadlines,
                 wakers,
+                dialogue,
                 closing,
                 kind,
             }),
@@ -127,6 +142,7 @@ impl<IO, K: Timer> Stream<IO, Accepting, K> {
                 driver: *driver,
                 deadlines,
                 wakers,
+                dialogue,
                 closing,
                 kind,
             })),
@@ -156,12 +172,27 @@ impl<IO: Unpin, P, K: Polled<IO>> Stream<IO, P, K> {
         step: impl FnOnce(&mut Driver<P>, &mut Bridge<'_, '_, IO, K>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let Self {
-            io, driver, wakers, ..
+            io,
+            driver,
+            wakers,
+            dialogue,
+            deadlines,
+            ..
         } = self;
+        if let (Dialogue::Before, Some(limit)) = (&dialogue, deadlines.for_dialogue()) {
+            *dialogue = Dialogue::Until(Deadline::after(Some(limit)));
+        }
         wakers.poll(side, cx, |cx| {
             let io = Pin::new(io);
             let kind = PhantomData;
-            step(driver, &mut Bridge { io, cx, kind })
+            let result = step(driver, &mut Bridge { io, cx, kind });
+            if let (Dialogue::Until(deadline), true) = (dialogue, would_block(&result))
+                && deadline.poll(cx).is_ready()
+            {
+                let (waiting, heard) = (Waiting::Negotiation, driver.has_heard());
+                return Err(Error::Deadline { waiting, heard }.into());
+            }
+            result
         })
     }
 
@@ -216,6 +247,13 @@ impl<IO: Unpin, P, K: Polled<IO>> Stream<IO, P, K> {
             heard: self.driver.has_heard(),
         }
     }
+}
+
+/// The plaintext phase as far as it has a deadline.
+enum Dialogue<K: Timer> {
+    Before,
+    Until(Deadline<K>),
+    Over,
 }
 
 struct Closing<K: Timer> {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::stream::{Stream, from_now};
+use crate::stream::{Dialogue, Stream, from_now};
 use crate::{Duplicate, TlsStream};
 
 mod read;
@@ -53,6 +53,7 @@ pub(crate) fn split<IO: Duplicate>(
         driver,
         early,
         deadlines,
+        ..
     } = tls.inner;
     let shared = Arc::new(Shared::new(driver, io.try_clone()?, deadlines));
     let reader = ReadHalf {
@@ -90,6 +91,7 @@ impl<IO: Duplicate> ReadHalf<IO> {
                 driver,
                 early,
                 deadlines: shared.deadlines,
+                dialogue: Dialogue::Over,
             },
         })
     }

@@ -32,8 +32,13 @@ pub use recognise::{Spoken, recognise};
 ///     "the peer speaks SMTP in plaintext: this port wants STARTTLS (with TLS from the first byte, 465 is usual)",
 /// );
 /// ```
-pub fn diagnose(error: &Error) -> Option<Diagnosis> {
-    let found = match error {
+///
+/// It takes the errors of the streams as they are: whatever a core [`Error`] can be found in by `TryInto`.
+pub fn diagnose<'a, E: ?Sized>(error: &'a E) -> Option<Diagnosis>
+where
+    &'a E: TryInto<&'a Error>,
+{
+    let found = match error.try_into().ok()? {
         Error::NotTls { sample } => Found::Plaintext(recognise(sample.as_bytes())?),
         Error::Misbehaved(Misbehaviour::TlsTooEarly) => Found::Tls,
         Error::UnreadPlaintext { sample, .. } if is_tls(sample.as_bytes()) => Found::Tls,
