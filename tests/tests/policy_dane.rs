@@ -225,3 +225,54 @@ fn a_raw_public_key_is_named_by_3_1_x() {
         }
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_rdata_is_a_record_or_not(rdata: Vec<u8>) {
+        let records = Records::from_rdata([&rdata[..]]);
+        assert_eq!(records.usable().len() + records.unusable().len(), 1);
+    }
+}
+
+/// What a server shows can be anything: it is refused, or is what a record names, and never more.
+#[test]
+fn damaged_certificates_are_refused_without_a_panic() {
+    let chain = chain(&["leaf", "inter", "root"]);
+    let name = ServerName::try_from("mx.example.org").unwrap();
+    for shown in ["3 0 1 leaf", "3 1 1 leaf", "2 0 1 root", "2 1 0 root"] {
+        let records = Records::from_rdata([record(shown).as_slice()]);
+        let verifier = Verifier::new(records, Arc::new(default_provider()));
+        for position in 0..chain[0].len() {
+            for damage in [0x01, 0x80, 0xff] {
+                let mut leaf = chain[0].to_vec();
+                leaf[position] ^= damage;
+                let outcome =
+                    verifier.verify_server_cert(&leaf.into(), &chain[1..], &name, &[], now());
+                // Only a key that was left as it is, is still that key.
+                assert!(
+                    outcome.is_err() || shown == "3 1 1 leaf",
+                    "{shown} {position}"
+                );
+            }
+        }
+        for length in 0..chain[0].len() {
+            let cut = chain[0][..length].to_vec().into();
+            assert!(
+                verifier
+                    .verify_server_cert(&cut, &chain[1..], &name, &[], now())
+                    .is_err()
+            );
+        }
+        for position in 0..chain[1].len() {
+            let mut inter = chain[1].to_vec();
+            inter[position] ^= 0x55;
+            let rest = [inter.into(), chain[2].clone()];
+            let outcome = verifier.verify_server_cert(&chain[0], &rest, &name, &[], now());
+            assert_eq!(
+                outcome.is_ok(),
+                shown.starts_with('3'),
+                "{shown} {position}"
+            );
+        }
+    }
+}
