@@ -4,7 +4,7 @@ use starttls_core::Error;
 use starttls_protocols::xmpp;
 
 use crate::inside::{declined, inside, is_verified_in_each_version};
-use crate::support::{Second, port};
+use crate::support::{Second, Server, file, must_fail, must_say, peers_python, port};
 
 const CLIENTS: u16 = 222;
 const SERVERS: u16 = 269;
@@ -79,4 +79,23 @@ async fn xmpp_without_tls_is_not_offered() {
     assert_eq!(reason, Error::NotOffered);
     let reason = declined(second.port(SERVERS), s2s()).await;
     assert_eq!(reason, Error::NotOffered);
+}
+
+#[test]
+fn python_slixmpp_to_our_server() {
+    let client = |server: &Server, host: &str| {
+        let mut client = peers_python("xmpp_client.py");
+        client
+            .args(["--host", host, "--port", &server.port.to_string()])
+            .arg("--cafile")
+            .arg(file("ca.pem"));
+        client
+    };
+    let server = Server::of("xmpp", &[]);
+    must_say(
+        &mut client(&server, "localhost"),
+        &["logged in as test@localhost/", "the ping was answered"],
+    );
+    let server = Server::of("xmpp", &["--listen", "127.0.0.2:0", "--name", "127.0.0.2"]);
+    must_fail(&mut client(&server, "127.0.0.2"), "ssl_invalid");
 }
