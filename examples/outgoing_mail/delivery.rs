@@ -167,8 +167,12 @@ impl Sender {
             ..Facts::default()
         });
         let verifier = Verifier::new(records, self.config.crypto_provider().clone());
-        // The MX RRset was validated wherever there are records: the next-hop domain is a name too (RFC 7672 section 3.2.2).
-        let verifier = verifier.or_name(domain).ok();
+        // Where the MX RRset was validated the next-hop domain is a name too (RFC 7672 section 3.2.2).
+        let verifier = if host.secure {
+            verifier.or_name(domain).ok()
+        } else {
+            Some(verifier)
+        };
         let trust = Trust {
             authorities: Some(self.authorities.clone()),
             dane: verifier.map(Arc::new),

@@ -268,7 +268,7 @@ impl Reason {
     pub fn section(self) -> &'static str {
         match self {
             Self::NothingPublished => "RFC 3207 section 4",
-            // "An MTA [...] may require a stronger security assurance"; RFC 7435: the local policy is not relaxed by what is published.
+            // An operator may ask for more than what is published, and what is published does not relax that.
             Self::LocalEncrypt | Self::LocalVerify | Self::LocalDaneMissing | Self::LocalPinned => {
                 "RFC 7672 section 6"
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::Invalid;
 use crate::{domain, field};
 
-/// The longest policy file that is taken: "a limit on the size of a policy of at least 64 kilobytes" is what section 3.3 of RFC 8461 suggests.
+/// The longest policy file that is taken, the limit that RFC 8461 section 3.3 suggests.
 pub const MAX_POLICY: usize = 64 * 1024;
 
 /// The longest that a policy can be kept, about a year: "maximum value of 31557600" (section 3.2). More is taken as this.
