@@ -58,6 +58,39 @@ impl Error {
         }
     }
 
+    /// One word for it, for counters and logs, of a fixed set: `not_offered`, `not_requested`, `refused`, `tunnel_refused`, `goodbye`, `misbehaved`,
+    /// `unread_plaintext`, `not_tls`, `tls`, `truncated`, `misuse`, `io`, `deadline`; `other` for what a later version tells apart.
+    pub fn reason(&self) -> &'static str {
+        use starttls_core::Error as E;
+        match self {
+            Self::Io(_) => "io",
+            Self::Deadline { .. } => "deadline",
+            Self::Protocol(E::NotOffered) => "not_offered",
+            Self::Protocol(E::NotRequested) => "not_requested",
+            Self::Protocol(E::Refused(_)) => "refused",
+            Self::Protocol(E::TunnelRefused(_)) => "tunnel_refused",
+            Self::Protocol(E::Goodbye(_)) => "goodbye",
+            Self::Protocol(E::Misbehaved(_)) => "misbehaved",
+            Self::Protocol(E::UnreadPlaintext { .. }) => "unread_plaintext",
+            Self::Protocol(E::NotTls { .. }) => "not_tls",
+            Self::Protocol(E::Tls(_)) => "tls",
+            Self::Protocol(E::Truncated(_)) => "truncated",
+            Self::Protocol(E::Misuse(_)) => "misuse",
+            Self::Protocol(_) => "other",
+        }
+    }
+
+    /// The peer's code for its refusal, where it has said one: 454 of SMTP.
+    pub fn code(&self) -> Option<u32> {
+        use starttls_core::Error as E;
+        match self {
+            Self::Protocol(E::Refused(said) | E::TunnelRefused(said) | E::Goodbye(said)) => {
+                said.code
+            }
+            _ => None,
+        }
+    }
+
     /// The kind that an [`io::Error`] made of this has.
     pub fn kind(&self) -> io::ErrorKind {
         use starttls_core::{Error as E, Misuse};

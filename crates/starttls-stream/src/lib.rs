@@ -49,6 +49,8 @@ pub use stopping::{Stopped, Stopping};
 
 mod stream;
 
+mod telemetry;
+
 mod tls_stream;
 pub use tls_stream::TlsStream;
 

@@ -102,9 +102,12 @@ impl<IO: Transport, P> Stream<IO, P> {
             }
         };
         let heard = self.driver.has_heard();
-        timed
-            .finish(result, Error::Deadline { waiting, heard })
-            .map_err(Error::from)
+        let result = timed.finish(result, Error::Deadline { waiting, heard });
+        result.map_err(|error| {
+            let error = Error::from(error);
+            self.driver.give_up(&error);
+            error
+        })
     }
 
     /// A driver method that takes as long as the transport lets it.

@@ -241,11 +241,11 @@ impl<IO: Unpin, P, K: Polled<IO>> Stream<IO, P, K> {
         .await
     }
 
-    fn expired(&self, waiting: Waiting) -> Error {
-        Error::Deadline {
-            waiting,
-            heard: self.driver.has_heard(),
-        }
+    fn expired(&mut self, waiting: Waiting) -> Error {
+        let heard = self.driver.has_heard();
+        let error = Error::Deadline { waiting, heard };
+        self.driver.give_up(&error);
+        error
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use starttls_core::Phase;
 
 use crate::Error;
+use crate::telemetry::Telemetry;
 
 mod plain;
 pub use plain::Negotiation;
@@ -43,6 +44,7 @@ struct Link {
     /// What comes is worth a large buffer, and how many times in a row it was not.
     comes_large: bool,
     came_small: u8,
+    telemetry: Telemetry,
     read_failed: Option<Arc<io::Error>>,
     write_failed: Option<Arc<io::Error>>,
 }
@@ -68,6 +70,23 @@ impl<P> Driver<P> {
     /// The peer has sent something on this connection.
     pub fn has_heard(&self) -> bool {
         self.link.heard
+    }
+
+    /// The upgrade was given up by somebody else than this.
+    pub(crate) fn give_up(&mut self, error: &Error) {
+        self.link.telemetry.failed(error);
+    }
+
+    /// What came of a part of an upgrade, told to whoever listens if it is the end of it.
+    fn told<R>(&mut self, result: io::Result<R>) -> io::Result<R> {
+        result.map_err(|error| {
+            if error.kind() == ErrorKind::WouldBlock {
+                return error;
+            }
+            let error = Error::from(error);
+            self.link.telemetry.failed(&error);
+            error.into()
+        })
     }
 }
 

@@ -171,6 +171,16 @@ impl Driver<Plain> {
         io: &mut (impl Read + Write),
         negotiation: &mut Negotiation<N>,
     ) -> io::Result<Boundary> {
+        self.link.telemetry.begin();
+        let result = self.advance(io, negotiation);
+        self.told(result)
+    }
+
+    fn advance<N: Negotiator>(
+        &mut self,
+        io: &mut (impl Read + Write),
+        negotiation: &mut Negotiation<N>,
+    ) -> io::Result<Boundary> {
         loop {
             if let Some(error) = &negotiation.failed {
                 let flushed = self.flush(io);
@@ -290,6 +300,12 @@ impl Driver<Accepting> {
     /// # Errors
     /// What is wrong with it, after the alert was sent, and those of the stream.
     pub fn hello(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        self.link.telemetry.begin();
+        let result = self.wait_for_hello(io);
+        self.told(result)
+    }
+
+    fn wait_for_hello(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
         loop {
             match self.phase.poll_hello() {
                 Ok(Incoming::Data(_)) => return Ok(()),

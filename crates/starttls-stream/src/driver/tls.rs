@@ -22,6 +22,15 @@ impl Driver<Tls> {
     /// Why it failed, after the alert was sent, and those of the stream. Not that the last flight cannot be sent: a client that has said all it
     /// wanted may be gone before it has our tickets, and what it said is to be read. The next write tells.
     pub fn handshake(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
+        self.link.telemetry.begin();
+        let result = self.shake_hands(io);
+        if result.is_ok() {
+            self.link.telemetry.succeeded(self.phase.connection());
+        }
+        self.told(result)
+    }
+
+    fn shake_hands(&mut self, io: &mut (impl Read + Write)) -> io::Result<()> {
         while self.phase.is_handshaking() {
             if self.phase.error().is_some() {
                 return Err(self.fail(io));
