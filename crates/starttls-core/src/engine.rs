@@ -28,13 +28,15 @@ fn feed(
     Ok(())
 }
 
+/// See [`copy`].
+const PIECE: usize = 2 * 1024;
+
 /// Copies as much as there is room for; returns how much that was.
 ///
 /// In pieces: from some 2 KiB on, C libraries copy by one instruction of the processor's, which is twenty times slower on some (AMD Zen 3 and 4) where the
 /// target is 1 to 15 bytes ahead of the source within a page, and no faster otherwise.
 #[inline]
 fn copy(to: &mut [u8], from: &[u8]) -> usize {
-    const PIECE: usize = 2 * 1024;
     let n = to.len().min(from.len());
     for (to, from) in to.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
         let n = to.len().min(from.len());
@@ -170,9 +172,14 @@ impl Engine {
         if self.unread == 0 {
             return 0;
         }
-        // It holds the data of one record, in one piece.
-        let n = copy(buf, self.peek());
-        self.connection.reader().consume(n);
+        let n = if self.unread <= PIECE {
+            self.connection.reader().read(buf).unwrap_or(0)
+        } else {
+            // The data of one record, in one piece.
+            let n = copy(buf, self.peek());
+            self.connection.reader().consume(n);
+            n
+        };
         self.unread = self.unread.saturating_sub(n);
         n
     }
