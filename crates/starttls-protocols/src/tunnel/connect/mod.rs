@@ -11,8 +11,11 @@ use crate::tunnel::{Host, Target};
 mod client;
 pub use client::Client;
 
+mod request;
+pub use request::RequestReader;
+
 mod server;
-pub use server::{RequestReader, Server};
+pub use server::Server;
 
 pub use crate::read::http::{Headers, Request, Response};
 
@@ -34,3 +37,6 @@ fn parse_authority(authority: &str) -> Option<Target> {
     };
     Some(Target { host, port })
 }
+
+#[cfg(test)]
+mod tests;

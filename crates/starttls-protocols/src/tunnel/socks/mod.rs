@@ -70,3 +70,6 @@ fn parse_address(fields: &mut Fields<'_>) -> Option<Target> {
     let port = fields.u16()?;
     Some(Target { host, port })
 }
+
+#[cfg(test)]
+mod tests;
