@@ -90,9 +90,9 @@ do_install() {
     (cd "$HOME_/dl" && apt-get download -o APT::Sandbox::User=root "$p" >/dev/null 2>&1) || die "apt-get download $p failed"
     dpkg-deb -x "$HOME_/dl/$p"_*.deb "$X/$p"
   done
-  if ! "$VENV/bin/python" -c 'import nats, psycopg2, pymysql, slixmpp' 2>/dev/null; then
+  if ! "$VENV/bin/python" -c 'import nats, prometheus_client, psycopg2, pymysql, slixmpp' 2>/dev/null; then
     python3 -m venv "$VENV" && "$VENV/bin/pip" -q --disable-pip-version-check install \
-      jetblack-upgradeable-streams ldap3 nats-py psycopg2-binary PyMySQL slixmpp || die "pip install failed"
+      jetblack-upgradeable-streams ldap3 nats-py prometheus-client psycopg2-binary PyMySQL slixmpp || die "pip install failed"
   fi
   echo "install ok"
 }

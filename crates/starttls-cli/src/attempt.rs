@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::dial::{Dialogue, Hop, Host, Name, ProxyHeader, Said, Side, Tap, dial};
+use crate::ears::Ears;
 use crate::report::{self, Failure, Line, Outcome, Report, Seconds, Stage, Tls, advice, escape};
 use crate::trust::{Seen, Trust, Verdict, describe, end_point, hex};
 
@@ -55,6 +56,7 @@ struct Progress {
     began: Instant,
     address: Option<String>,
     seconds: Seconds,
+    plaintext_authentication: Option<bool>,
 }
 
 impl Progress {
@@ -81,6 +83,7 @@ impl Attempt {
             began,
             address: None,
             seconds: Seconds::default(),
+            plaintext_authentication: None,
         };
         let (result, seen) = match self.trust.client() {
             Ok((config, seen)) => {
@@ -114,10 +117,11 @@ impl Attempt {
             Some(protocol) => {
                 progress.dialogue.record(true);
                 progress.dialogue.add(Side::Server, plain.buffered());
-                let negotiator = protocol
-                    .client(&self.client_options())
+                let own_name = self.own_name.as_deref();
+                let mut negotiator = Ears::new(protocol, own_name, &self.client_options())
                     .map_err(|error| progress.failed(error))?;
-                let negotiated = plain.negotiate(negotiator).await;
+                let negotiated = plain.negotiate(&mut negotiator).await;
+                progress.plaintext_authentication = negotiator.plaintext_authentication();
                 let negotiated = negotiated.map_err(|error| progress.failed(error))?;
                 progress.dialogue.record(false);
                 let spent = progress.enter(Stage::Handshake);
@@ -211,6 +215,7 @@ impl Attempt {
                 .as_ref()
                 .map(|failure| advice(self, failure, &said, &verdict))
                 .unwrap_or_default(),
+            plaintext_authentication: progress.plaintext_authentication,
             dialogue: Line::all(&said),
             seconds: progress.seconds,
             tls: stream.as_ref().map(|stream| negotiated(stream, &verdict)),

@@ -4,6 +4,7 @@ mod attempt;
 mod check;
 mod connect;
 mod dial;
+mod ears;
 mod generate;
 mod http;
 mod metrics;

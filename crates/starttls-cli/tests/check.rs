@@ -65,6 +65,20 @@ fn every_demand_can_fail() {
 }
 
 #[test]
+fn a_login_before_tls_can_be_forbidden() {
+    let offering = at(says(&[
+        b"* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] x\r\n",
+        b"* BYE\r\n",
+    ]));
+    let demand = ["--no-plaintext-auth", "--timeout", "1"];
+    check(&[&offering], &demand)
+        .exits(2)
+        .says("a login is offered before TLS");
+    // Ours does not offer any.
+    check(&[&good()], &demand).exits(0);
+}
+
+#[test]
 fn preauth_is_critical() {
     let server = at(says(&[b"* PREAUTH welcome\r\n"]));
     check(&[&server], &[])

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::support::{Second, file, must_say, port, run, unused_port};
 
 /// The program, as built beside the examples.
-fn starttls() -> Command {
+pub(crate) fn starttls() -> Command {
     let test = std::env::current_exe().expect("a path");
     let target = test.ancestors().nth(2).expect("target/debug/deps/this");
     Command::new(target.join("starttls"))

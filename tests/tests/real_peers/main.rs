@@ -10,6 +10,7 @@ mod dovecot;
 mod gnutls;
 mod gvnc;
 mod haproxy;
+mod in_between;
 mod innd;
 mod inside;
 mod inspircd;

@@ -6,7 +6,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::attempt::{Attempt, Attempted};
+use crate::attempt::Attempted;
 use crate::report::{Outcome, escape};
 use crate::trust::{Group, Versions};
 
@@ -34,6 +34,9 @@ pub(crate) struct Demands {
     /// This protocol chosen, of those in --alpn
     #[arg(long, value_name = "NAME")]
     pub(crate) expect_alpn: Option<String>,
+    /// No login may be offered before TLS
+    #[arg(long)]
+    pub(crate) no_plaintext_auth: bool,
 }
 
 /// How bad it is, as Nagios has it.
@@ -89,7 +92,7 @@ pub(crate) struct Finding {
 }
 
 /// Everything that is wrong; nothing if all is as it should be.
-pub(crate) fn judge(demands: &Demands, attempt: &Attempt, attempted: &Attempted) -> Vec<Finding> {
+pub(crate) fn judge(demands: &Demands, attempted: &Attempted) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |level, about, text: String| findings.push(Finding { level, about, text });
     let report = &attempted.report;
@@ -142,7 +145,10 @@ pub(crate) fn judge(demands: &Demands, attempt: &Attempt, attempted: &Attempted)
             find(Level::Critical, "alpn", format!("ALPN has chosen {chosen}"));
         }
     }
-    let _ = attempt;
+    if demands.no_plaintext_auth && report.plaintext_authentication == Some(true) {
+        let text = "a login is offered before TLS".to_owned();
+        find(Level::Critical, "authentication", text);
+    }
     findings
 }
 

@@ -103,6 +103,14 @@ fn measure(metrics: &mut Metrics, checked: &Checked, own: &[(&str, &str)]) {
         }
         metrics.info("probe_starttls", "How the connection was secured", labels);
     }
+    if let Some(offered) = report.plaintext_authentication {
+        metrics.gauge(
+            "probe_starttls_plaintext_authentication",
+            "Whether a login is offered before TLS",
+            with(&[]),
+            f64::from(u8::from(offered)),
+        );
+    }
     let outcome = serde_json::to_value(report.outcome).unwrap_or_default();
     metrics.info(
         "probe_starttls_outcome",

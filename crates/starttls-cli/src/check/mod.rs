@@ -85,7 +85,7 @@ impl Checked {
         if let Some(stream) = attempted.stream.take() {
             crate::connect::close(stream).await;
         }
-        let findings = judge(demands, &attempt, &attempted);
+        let findings = judge(demands, &attempted);
         Self {
             attempt,
             attempted,

@@ -23,10 +23,16 @@ pub(crate) fn advice(
         if let Some(protocol) = attempt.name.protocol {
             diagnosis = diagnosis.wanted(protocol);
         }
-        advice.push(diagnosis.to_string());
         match diagnosis.found {
-            Found::Tls => advice.push(implicit_instead(attempt)),
-            Found::Plaintext(spoken) => advice.extend(protocols_instead(attempt, spoken)),
+            Found::Tls => {
+                advice.push(diagnosis.to_string());
+                advice.push(implicit_instead(attempt));
+            }
+            Found::Plaintext(spoken) | Found::Other(spoken) => {
+                advice.push(diagnosis.to_string());
+                advice.extend(protocols_instead(attempt, spoken));
+            }
+            // The error says the same.
             _ => {}
         }
     }

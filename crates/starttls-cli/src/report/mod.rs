@@ -49,6 +49,8 @@ pub(crate) struct Report {
     pub(crate) injected: Option<String>,
     /// What to do, or to type, instead.
     pub(crate) advice: Vec<String>,
+    /// The server takes a login before TLS; `null` where the protocol, or the server, does not say so.
+    pub(crate) plaintext_authentication: Option<bool>,
     /// What was said in plaintext, line by line.
     pub(crate) dialogue: Vec<Line>,
     /// How long each part took.
