@@ -9,5 +9,4 @@ pub(crate) mod line;
 pub(crate) mod literal;
 pub(crate) mod misbehaviour;
 pub(crate) mod reply;
-pub(crate) mod words;
 pub(crate) mod xml;

@@ -10,9 +10,8 @@ use super::{
     USER_PASSWORD, message_length, parse_address,
 };
 use crate::read::dialogue::Outcome;
-use crate::read::fields::{Fields, take};
-use crate::read::misbehaviour::refuse_tls_record;
-use crate::read::words::malformed_words;
+use crate::read::fields::{Fields, foreign_words, take};
+use crate::read::misbehaviour::{malformed, refuse_tls_record};
 use crate::tunnel::{Credentials, Host, Target, Tunnel};
 
 /// The client's part: CONNECT by name or address.
@@ -218,8 +217,8 @@ impl Client {
         match unread {
             // It may be the first byte of a TLS record.
             [] | [0x15 | 0x16] => Ok(None),
-            [first, ..] if *first != version => match malformed_words("SOCKS version", plain) {
-                Some(error) => Err(error),
+            [first, ..] if *first != version => match foreign_words(plain, 0) {
+                Some(words) => Err(malformed("SOCKS version", words)),
                 None => Ok(None),
             },
             unread => Ok(unread.first_chunk().copied()),

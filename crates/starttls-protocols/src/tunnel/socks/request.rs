@@ -10,9 +10,8 @@ use super::{
     USER_PASSWORD, message_length, parse_address,
 };
 use crate::read::dialogue::Outcome;
-use crate::read::fields::{Fields, take};
+use crate::read::fields::{Fields, foreign_words, take};
 use crate::read::misbehaviour::{malformed, refuse_tls_record, too_long};
-use crate::read::words::malformed_words;
 use crate::tunnel::{Access, Credentials, Host, Login, NoTls, Target};
 
 /// The proxy's part up to the reply, for all three versions: reads the request of a client that may ask, and stops.
@@ -165,8 +164,8 @@ impl RequestReader {
                 self.state = next;
                 self.go_on(plain)
             }
-            _ => match malformed_words("SOCKS version", plain) {
-                Some(error) => Err(error),
+            _ => match foreign_words(plain, 0) {
+                Some(words) => Err(malformed("SOCKS version", words)),
                 None => Ok(Progress::NeedInput),
             },
         }
