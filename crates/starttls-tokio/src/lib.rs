@@ -23,6 +23,9 @@ pub mod codec;
 mod halves;
 pub use halves::{ReadHalf, ReuniteError, WriteHalf};
 
+#[cfg(feature = "hyper-util")]
+mod hyper;
+
 #[cfg(feature = "net")]
 mod net;
 #[cfg(feature = "net")]
