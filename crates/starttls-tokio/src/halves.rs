@@ -14,7 +14,7 @@ impl<S> ReadHalf<S> {
     /// The stream again, as [`reunite`](Self::reunite) for those who know that the halves are its own.
     ///
     /// # Panics
-    /// If the halves are not those of one stream, as [`tokio::io::ReadHalf::unsplit`].
+    /// If the halves are not those of one stream, as the halves of `tokio::io::split`.
     pub fn unsplit(self, writer: WriteHalf<S>) -> S {
         match self.reunite(writer) {
             Ok(stream) => stream,

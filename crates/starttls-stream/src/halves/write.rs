@@ -11,7 +11,7 @@ use crate::stream::from_now;
 use crate::{Duplicate, Error};
 
 impl<IO: Duplicate> WriteHalf<IO> {
-    /// Sends our `close_notify` and leaves the transport open for writing, as [`TlsStream::send_close_notify`].
+    /// Sends our `close_notify` and leaves the transport open for writing, as [`TlsStream::send_close_notify`](crate::TlsStream::send_close_notify).
     ///
     /// # Errors
     /// Why it cannot be sent; [`Error::Deadline`].
@@ -20,7 +20,7 @@ impl<IO: Duplicate> WriteHalf<IO> {
         Ok(self.complete(until, |driver, line| driver.close(line))?)
     }
 
-    /// Sends our `close_notify` and ends the transport's writing, as [`TlsStream::shutdown`].
+    /// Sends our `close_notify` and ends the transport's writing, as [`TlsStream::shutdown`](crate::TlsStream::shutdown).
     ///
     /// # Errors
     /// Why it cannot be sent; [`Error::Deadline`].
