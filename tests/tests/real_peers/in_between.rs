@@ -64,7 +64,7 @@ fn dovecot_without_tls_behind_the_proxy_and_curl() {
     );
     must_say(
         Command::new("sh").args(["-c", &script]),
-        &["\"IMPLEMENTATION\" \"Dovecot Pigeonhole\""],
+        &["\"IMPLEMENTATION\" \"Dovecot", "Pigeonhole"],
     );
 }
 

@@ -12,7 +12,10 @@ pub(crate) use proxy::Proxy;
 pub(crate) use route::Route;
 pub(crate) use tunnel::Tunnel;
 
-use starttls_protocols::registry::{AfterTls, Protocol};
+use starttls_protocols::registry::{AfterTls, Protocol, ServerOptions};
+use starttls_protocols::xmpp;
+
+use crate::trust::hex;
 
 /// What stands in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +63,12 @@ pub(crate) fn server_side(
             starttls_tokio::starttls_core::Misuse::Configuration("there are no random bytes");
         return Err(missing.into());
     }
-    let options = starttls_protocols::registry::ServerOptions::new(name).random(random);
-    protocol.server(&options)
+    // Which domains there are is known to the server behind.
+    Ok(match protocol {
+        Protocol::Xmpp => Box::new(xmpp::Server::new(name, hex(&random)).serves(|_| true)),
+        Protocol::XmppServer => Box::new(xmpp::Server::s2s(name, hex(&random)).serves(|_| true)),
+        _ => return protocol.server(&ServerOptions::new(name).random(random)),
+    })
 }
 
 #[cfg(test)]

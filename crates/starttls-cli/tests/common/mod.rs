@@ -193,10 +193,19 @@ where
 
 /// A server that negotiates by the book, says a line inside TLS and then gives back what it gets.
 pub(crate) fn honest(protocol: Protocol, config: Arc<ServerConfig>) -> SocketAddr {
+    honest_as("localhost", protocol, config)
+}
+
+/// The same with another name.
+pub(crate) fn honest_as(
+    name: &'static str,
+    protocol: Protocol,
+    config: Arc<ServerConfig>,
+) -> SocketAddr {
     serve(move |plain| {
         let config = config.clone();
         async move {
-            let options = ServerOptions::new("localhost").random([7; 20]);
+            let options = ServerOptions::new(name).random([7; 20]);
             let negotiator = protocol.server(&options).unwrap();
             let connection = ServerConnection::new(config).unwrap();
             if let Ok(tls) = plain.upgrade(negotiator, connection).await {
