@@ -123,7 +123,16 @@ impl Buffer {
         self.lent = false;
     }
 
+    /// The same, unless more is likely to come at once.
+    #[inline]
+    pub(crate) fn release_unless_filled(&mut self) {
+        if !self.was_filled {
+            self.release();
+        }
+    }
+
     /// Gives the memory back if nothing is held.
+    #[inline]
     pub(crate) fn release(&mut self) {
         if self.is_empty() && !self.bytes.is_empty() {
             let size = self.bytes.len();

@@ -92,7 +92,6 @@ impl Plain {
     pub fn consume(&mut self, n: usize) {
         let n = n.min(self.peek().len());
         self.wire.input.consume(n);
-        self.wire.input.release();
         self.visible = self.visible.map(|visible| visible.saturating_sub(n));
         self.consumed = self.consumed.saturating_add(n as u64);
     }
@@ -144,7 +143,14 @@ impl Plain {
         self.consumed = self.consumed.saturating_add(n as u64);
     }
 
+    /// Gives the memory of the receive buffer back if nothing is unread and what came last did not fill it, so that there is nothing more to come
+    /// at once: what [`received`](Phase::received) does with 0, for whoever does not read again.
+    pub fn rest(&mut self) {
+        self.wire.input.release_unless_filled();
+    }
+
     /// Copies out and consumes what fits into `buf`; 0 means that there is nothing now.
+    #[must_use = "so many bytes of the buffer are data"]
     pub fn read(&mut self, buf: &mut [u8]) -> usize {
         let unread = self.peek();
         if unread.is_empty() {

@@ -42,7 +42,9 @@ impl Driver<Plain> {
     /// Those of the stream.
     pub fn read(&mut self, io: &mut (impl Read + Write), buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() || !self.phase.peek().is_empty() || self.phase.is_eof() {
-            return Ok(self.phase.read(buf));
+            let n = self.phase.read(buf);
+            self.phase.rest();
+            return Ok(n);
         }
         if buf.len() >= DIRECT {
             return self.read_past(io, buf, &mut []);
@@ -52,7 +54,9 @@ impl Driver<Plain> {
             return self.read_past(io, buf, &mut [0; MESSAGE]);
         }
         self.fill_buf(io)?;
-        Ok(self.phase.read(buf))
+        let n = self.phase.read(buf);
+        self.phase.rest();
+        Ok(n)
     }
 
     /// Reads into the caller's buffer, straight or by way of `scratch`, which may take more. Nothing is unread before.
@@ -116,6 +120,7 @@ impl Driver<Plain> {
     /// The first `n` bytes of [`buffered`](Self::buffered) are dealt with.
     pub fn consume(&mut self, n: usize) {
         self.phase.consume(n);
+        self.phase.rest();
     }
 
     /// Writes plaintext; returns how much was taken.
