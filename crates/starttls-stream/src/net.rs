@@ -29,7 +29,7 @@ pub fn connect(addr: impl ToSocketAddrs) -> io::Result<PlainStream<TcpStream>> {
 ///
 /// ```no_run
 /// # fn f(config: std::sync::Arc<starttls_stream::rustls::ServerConfig>) -> std::io::Result<()> {
-/// use std::io::{BufRead, Write};
+/// use std::io::Write;
 /// use std::sync::mpsc;
 /// use std::thread;
 /// use starttls_stream::Server;
@@ -41,7 +41,7 @@ pub fn connect(addr: impl ToSocketAddrs) -> io::Result<PlainStream<TcpStream>> {
 ///     server.serve(
 ///         |mut plain, peer| {
 ///             let mut serve = || -> Result<(), Box<dyn std::error::Error>> {
-///                 plain.read_line(&mut String::new())?;
+///                 plain.next_line(512)?;
 ///                 plain.write_all(b"OK\n")?;
 ///                 let mut tls = plain.start_tls(ServerConnection::new(config.clone())?)?;
 ///                 Ok(tls.shutdown()?)

@@ -19,16 +19,17 @@ use crate::{Accepted, Arrival, Error, TlsStream, Transport, Waiting};
 /// ```no_run
 /// # use starttls_stream::rustls;
 /// # fn f(connection: rustls::ClientConnection) -> Result<(), Box<dyn std::error::Error>> {
-/// use std::io::{BufRead, Write};
+/// use std::io::Write;
 /// use std::net::TcpStream;
 /// use starttls_stream::PlainStream;
 ///
 /// let mut plain = PlainStream::new(TcpStream::connect("127.0.0.1:2525")?);
 /// plain.write_all(b"STARTTLS\n")?;
 /// plain.flush()?;
-/// let mut line = String::new();
-/// plain.read_line(&mut line)?;
-/// assert_eq!(line, "OK\n");
+/// let line = plain.next_line(512)?;
+/// if line.as_deref() != Some(b"OK") {
+///     return Err("the peer does not want TLS".into());
+/// }
 ///
 /// let mut tls = plain.start_tls(connection)?;
 /// tls.write_all(b"PING\n")?;

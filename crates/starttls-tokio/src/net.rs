@@ -34,12 +34,12 @@ pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<PlainStream<TcpStre
 /// use std::error::Error;
 /// use starttls_tokio::rustls::ServerConnection;
 /// use starttls_tokio::{PlainStream, Server};
-/// use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+/// use tokio::io::AsyncWriteExt;
 /// use tokio::net::TcpStream;
 /// # type Config = std::sync::Arc<starttls_tokio::rustls::ServerConfig>;
 ///
 /// async fn talk(mut plain: PlainStream<TcpStream>, config: Config) -> Result<(), Box<dyn Error>> {
-///     plain.read_line(&mut String::new()).await?;
+///     plain.next_line(512).await?;
 ///     plain.write_all(b"OK\n").await?;
 ///     let mut tls = plain.start_tls(ServerConnection::new(config)?).await?;
 ///     Ok(tls.shutdown().await?)

@@ -23,14 +23,15 @@ use crate::tls_stream::TlsStream;
 /// # use starttls_tokio::rustls;
 /// # async fn f(connection: rustls::ClientConnection) -> Result<(), Box<dyn std::error::Error>> {
 /// use starttls_tokio::PlainStream;
-/// use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+/// use tokio::io::AsyncWriteExt;
 ///
 /// let mut plain = PlainStream::new(tokio::net::TcpStream::connect("127.0.0.1:2525").await?);
 /// plain.write_all(b"STARTTLS\n").await?;
 /// plain.flush().await?;
-/// let mut line = String::new();
-/// plain.read_line(&mut line).await?;
-/// assert_eq!(line, "OK\n");
+/// let line = plain.next_line(512).await?;
+/// if line.as_deref() != Some(b"OK") {
+///     return Err("the peer does not want TLS".into());
+/// }
 ///
 /// let mut tls = plain.start_tls(connection).await?;
 /// tls.write_all(b"PING\n").await?;

@@ -21,7 +21,7 @@ use super::tls_stream::TlsStream;
 ///
 /// ```no_run
 /// # use starttls_futures::rustls;
-/// use futures_util::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt};
+/// use futures_util::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 /// use starttls_futures::PlainStream;
 ///
 /// # async fn f<IO>(socket: IO, connection: rustls::ClientConnection) -> Result<(), Box<dyn std::error::Error>>
@@ -29,9 +29,10 @@ use super::tls_stream::TlsStream;
 /// let mut plain = PlainStream::new(socket);
 /// plain.write_all(b"STARTTLS\n").await?;
 /// plain.flush().await?;
-/// let mut line = String::new();
-/// plain.read_line(&mut line).await?;
-/// assert_eq!(line, "OK\n");
+/// let line = plain.next_line(512).await?;
+/// if line.as_deref() != Some(b"OK") {
+///     return Err("the peer does not want TLS".into());
+/// }
 ///
 /// let mut tls = plain.start_tls(connection).await?;
 /// tls.write_all(b"PING\n").await?;
