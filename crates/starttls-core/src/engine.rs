@@ -76,11 +76,23 @@ pub(crate) fn portion(bytes: &[u8], missing: usize, length: usize) -> usize {
     }
 }
 
+struct NothingNow;
+
+impl Read for NothingNow {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
 pub(crate) struct Engine {
     /// Boxed: it is larger than everything else together, and is moved from phase to phase and from future to future.
     pub(crate) connection: Box<Connection>,
     /// Decrypted bytes that nobody has read: rustls counts them, and tells in passing.
     unread: usize,
+    /// Bytes of the record under way that were fed.
+    fed: usize,
+    /// rustls' receive buffer is larger than it has to be.
+    grown: bool,
     /// Bytes of records that wait to be sent, or a little more: rustls adds them up each time it is asked.
     queued: usize,
     output_limit: usize,
@@ -92,6 +104,8 @@ impl Engine {
         Self {
             connection,
             unread: 0,
+            fed: 0,
+            grown: false,
             queued: 0,
             output_limit,
         }
@@ -99,11 +113,29 @@ impl Engine {
 
     /// A part of a record, of which nothing comes yet.
     pub(crate) fn feed(&mut self, part: &[u8]) -> Result<(), Error> {
+        self.fed = self.fed.saturating_add(part.len());
         feed(part, |reader| self.connection.read_tls(reader))
+    }
+
+    /// Lets rustls' receive buffer go down to the least it has, which it does only when it is asked to read and holds nothing. To be called when no record is
+    /// begun.
+    #[cold]
+    pub(crate) fn shrink(&mut self) {
+        self.grown = false;
+        // It cannot read anything, and is not at its end either.
+        let _ = self.connection.read_tls(&mut NothingNow);
+    }
+
+    /// rustls holds more memory than it needs, and everything that it has decrypted was read.
+    #[inline]
+    pub(crate) fn has_grown(&self) -> bool {
+        self.grown && self.unread == 0
     }
 
     /// Decrypts and acts on the record that was fed as a whole (and on nothing else, see [`portion`]); true if it was the peer's `close_notify`.
     pub(crate) fn process(&mut self) -> Result<bool, Error> {
+        self.grown |= self.fed > KEPT;
+        self.fed = 0;
         let state = self.connection.process_new_packets()?;
         self.unread = state.plaintext_bytes_to_read();
         Ok(state.peer_has_closed())

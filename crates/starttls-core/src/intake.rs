@@ -176,6 +176,11 @@ impl Intake {
         records.is_open() && !self.wire.eof && self.wire.input.len() < self.wire.limits.tls_input
     }
 
+    /// Nothing is held, and no record is begun.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.wire.input.is_empty() && self.cutter.missing == 0
+    }
+
     /// Bytes at the front of the input that were given away already.
     pub(crate) fn seen(&self) -> usize {
         self.cutter.seen

@@ -136,6 +136,7 @@ impl Tls {
                 n => filled = filled.saturating_add(n),
             }
         }
+        self.rest();
         if filled > 0 || buf.is_empty() {
             return Ok(Incoming::Data(filled));
         }
@@ -169,6 +170,7 @@ impl Tls {
     #[inline]
     pub fn consume(&mut self, n: usize) {
         self.session.engine.consume(n);
+        self.rest();
     }
 
     /// Encrypts `data` and returns how much of it was taken: all that fits into what is held back for sending
@@ -325,6 +327,14 @@ impl Tls {
     #[inline]
     fn advance(&mut self) {
         self.intake.advance(&mut self.session);
+    }
+
+    /// Idle means empty, in rustls as well.
+    #[inline]
+    fn rest(&mut self) {
+        if self.session.engine.has_grown() && self.intake.is_at_rest() {
+            self.session.engine.shrink();
+        }
     }
 
     #[inline]

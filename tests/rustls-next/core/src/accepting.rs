@@ -126,6 +126,13 @@ impl Phase for Accepting {
         }
     }
 
+    fn received_in(&mut self, buffer: &mut Vec<u8>, n: usize) {
+        let before = self.wire.input.len();
+        let received = buffer.get(..n).unwrap_or(buffer);
+        self.wire.input.append(received, usize::MAX);
+        self.take_in(before);
+    }
+
     fn handle_eof(&mut self) {
         self.wire.eof = true;
         if matches!(self.state, State::Reading(..)) {

@@ -111,6 +111,8 @@ impl Tls {
             self.input.consume(n);
             filled = filled.saturating_add(n);
         }
+        // Idle means empty.
+        self.input.release();
         if filled > 0 || buf.is_empty() {
             return Ok(Incoming::Data(filled));
         }
@@ -334,6 +336,13 @@ impl Phase for Tls {
         if n == 0 {
             self.input.release();
         }
+    }
+
+    /// No buffer is ever asked for: rustls decrypts in it, and what is lent to many connections must not hold plaintext.
+    fn received_in(&mut self, buffer: &mut Vec<u8>, n: usize) {
+        let received = buffer.get(..n).unwrap_or(buffer);
+        self.input.append(received, usize::MAX);
+        self.advance();
     }
 
     fn handle_eof(&mut self) {
