@@ -1,6 +1,6 @@
 //! What every session reads and writes.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Either phase of a connection.
@@ -48,15 +48,4 @@ pub(crate) async fn bytes_or_end(stream: &mut impl Stream, n: usize) -> Result<O
         return Ok(None);
     }
     bytes(stream, n).await.map(Some)
-}
-
-/// Text up to the first `end`, for what does not come in lines; `None` if the stream ends before.
-pub(crate) async fn text_to(stream: &mut impl Stream, end: u8) -> Result<Option<String>> {
-    let mut text = Vec::new();
-    stream.take(8192).read_until(end, &mut text).await?;
-    match text.last() {
-        None => Ok(None),
-        Some(last) if *last == end => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
-        Some(_) => bail!("no end of {:?}", String::from_utf8_lossy(&text)),
-    }
 }
