@@ -2,7 +2,9 @@
 
 mod attacks;
 mod cases;
+mod compare;
 mod drive;
+mod floods;
 mod format;
 mod hostile;
 mod inside;
