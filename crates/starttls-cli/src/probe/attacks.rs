@@ -12,9 +12,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::dial::{Host, Said, Side, dial};
-use crate::probe::compare::{
-    answers, compared, has_beginning_of, instead, passed, skipped, two_words, unclear,
-};
 use crate::probe::drive::{Driven, Edit, drive, hear, unchanged};
 use crate::probe::inside::{ask, listen};
 use crate::probe::words::{Words, words};
@@ -40,7 +37,7 @@ struct Honest {
     inside: Vec<u8>,
 }
 
-pub(super) type Outcome = (Verdict, String, Vec<Evidence>);
+type Outcome = (Verdict, String, Vec<Evidence>);
 
 /// All attacks on a server that upgrades.
 ///
@@ -104,10 +101,18 @@ pub(crate) async fn all(target: &Target) -> Result<Vec<Judged>, Failure> {
     Ok(judged)
 }
 
+fn skipped(because: &str) -> Outcome {
+    (Verdict::Skipped, because.to_owned(), Vec::new())
+}
+
+fn passed(because: impl Into<String>) -> Outcome {
+    (Verdict::Pass, because.into(), Vec::new())
+}
+
 const NO_WORDS: &str = "no harmless command of this protocol is known here";
 
 impl Target {
-    pub(super) async fn connect(&self) -> Result<TcpStream, Failure> {
+    async fn connect(&self) -> Result<TcpStream, Failure> {
         let socket = timeout(self.timeout, dial(&self.host.name, self.port)).await;
         let socket = socket.map_err(|_| Failure::Timeout(Stage::Connecting))?;
         socket.map_err(|error| Failure::Io(Stage::Connecting, error))
@@ -412,9 +417,148 @@ impl Target {
         }
     }
 
+    async fn overlong(&self) -> Outcome {
+        const MOST: usize = 4 << 20;
+        let mut socket = match self.connect().await {
+            Ok(socket) => socket,
+            Err(failure) => return unclear(&failure),
+        };
+        let _ = hear(&mut socket, self.wait).await;
+        let piece = vec![b'A'; 64 * 1024];
+        let mut sent: usize = 0;
+        while sent < MOST {
+            match timeout(self.timeout, socket.write(&piece)).await {
+                Ok(Ok(n)) => sent = sent.saturating_add(n),
+                Ok(Err(_)) => return passed(format!("the connection ends after {sent} bytes")),
+                Err(_) => return passed(format!("nothing more is read after {sent} bytes")),
+            }
+            if hear(&mut socket, Duration::from_millis(1))
+                .await
+                .is_ok_and(|heard| !heard.is_empty())
+            {
+                return passed(format!("it is answered after {sent} bytes"));
+            }
+        }
+        match hear(&mut socket, self.wait).await {
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => (
+                Verdict::Note,
+                format!("{MOST} bytes without a line end are read, and nothing is said to that"),
+                Vec::new(),
+            ),
+            _ => passed(format!("it ends, or is answered, after {sent} bytes")),
+        }
+    }
+
+    async fn endless(&self, words: Option<Words>) -> Outcome {
+        const LINES: usize = 5000;
+        if words.is_none_or(|words| words.halves.is_none()) {
+            return skipped("the protocol does not speak in lines");
+        }
+        let mut socket = match self.connect().await {
+            Ok(socket) => socket,
+            Err(failure) => return unclear(&failure),
+        };
+        let _ = hear(&mut socket, self.wait).await;
+        let (mut reads, mut writes) = socket.split();
+        let write = async {
+            for sent in 0..LINES {
+                if writes.write_all(b"XYZZY\r\n").await.is_err() {
+                    return sent;
+                }
+            }
+            LINES
+        };
+        let read = async {
+            let mut buf = vec![0; 16 * 1024];
+            let mut lines: usize = 0;
+            while let Ok(n @ 1..) = reads.read(&mut buf).await {
+                let heard = buf.get(..n).unwrap_or_default();
+                lines = lines.saturating_add(heard.iter().filter(|byte| **byte == b'\n').count());
+            }
+            lines
+        };
+        let both = async { tokio::join!(write, read) };
+        match timeout(self.timeout, both).await {
+            Ok((_, answered)) => passed(format!("the connection ends after {answered} answers")),
+            Err(_) => (
+                Verdict::Note,
+                format!("the connection is still open after up to {LINES} senseless lines"),
+                Vec::new(),
+            ),
+        }
+    }
+
     /// When nothing comes any more of itself.
     async fn ask_quietly(&self, tls: &mut TlsStream<TcpStream>, words: &[u8]) -> Vec<u8> {
         let _ = listen(tls, self.wait).await;
         ask(tls, words, self.wait).await
+    }
+}
+
+/// As far as a reply goes in which a tag may stand in front of the verdict; all of it where it is no text.
+fn two_words(reply: &[u8]) -> &[u8] {
+    let mut spaces = reply.iter().enumerate().filter(|(_, byte)| **byte == b' ');
+    let second = spaces.nth(1).filter(|_| reply.is_ascii());
+    second.and_then(|(at, _)| reply.get(..at)).unwrap_or(reply)
+}
+
+/// Whether an answer is in there. Its beginning must do: later on there may be a date or a number.
+fn has_beginning_of(heard: &[u8], answer: &[u8]) -> bool {
+    let line = answer
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let beginning = line.get(..8).unwrap_or(line);
+    !beginning.is_empty()
+        && heard
+            .windows(beginning.len())
+            .any(|window| window == beginning)
+}
+
+/// This message instead of that one.
+fn instead(request: &[u8], attack: &[u8]) -> impl Edit {
+    let (request, attack) = (request.to_vec(), attack.to_vec());
+    move |message: &mut Vec<u8>, _: bool, _: &mut Vec<u8>| {
+        if *message == request {
+            message.clone_from(&attack);
+        }
+    }
+}
+
+/// Lines where it is text; whether there is anything where it is not.
+fn answers(heard: &[u8]) -> usize {
+    if heard.is_ascii() {
+        let ends = heard
+            .iter()
+            .filter(|byte| matches!(byte, b'\n' | b'>'))
+            .count();
+        ends.max(usize::from(!heard.is_empty()))
+    } else {
+        heard.len()
+    }
+}
+
+fn unclear(failure: &Failure) -> Outcome {
+    (
+        Verdict::Unclear,
+        format!("no connection to attack: {failure}"),
+        Vec::new(),
+    )
+}
+
+/// The first lines of both.
+fn compared(usual: &[u8], heard: &[u8], otherwise: &str, evidence: Vec<Evidence>) -> Outcome {
+    let first = |bytes: &[u8]| {
+        let line = bytes.split(|byte| *byte == b'\n').next();
+        line.unwrap_or_default().to_vec()
+    };
+    if heard.is_empty() || first(usual) == first(heard) {
+        (
+            Verdict::Pass,
+            "the answer is that of a new session".to_owned(),
+            evidence,
+        )
+    } else {
+        (Verdict::Fail, otherwise.to_owned(), evidence)
     }
 }

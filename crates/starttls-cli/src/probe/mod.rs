@@ -2,9 +2,7 @@
 
 mod attacks;
 mod cases;
-mod compare;
 mod drive;
-mod floods;
 mod format;
 mod hostile;
 mod inside;
