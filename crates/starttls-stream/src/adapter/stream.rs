@@ -152,6 +152,7 @@ impl<IO, K: Timer> Stream<IO, Accepting, K> {
 
 impl<IO: Unpin, P, K: Polled<IO>> Stream<IO, P, K> {
     /// Runs a driver method for whoever reads or writes.
+    #[inline]
     pub fn poll<R>(
         &mut self,
         side: Side,
@@ -165,6 +166,8 @@ impl<IO: Unpin, P, K: Polled<IO>> Stream<IO, P, K> {
         self.attempt(side, cx, step)
     }
 
+    // As `Wakers::poll`.
+    #[inline(always)]
     fn attempt<R>(
         &mut self,
         side: Side,

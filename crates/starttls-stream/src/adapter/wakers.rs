@@ -26,6 +26,8 @@ pub struct Wakers {
 impl Wakers {
     /// Runs a [`Driver`](super::Driver) method that polls the transport with the context it is given. This is the one place where
     /// [`ErrorKind::WouldBlock`] becomes [`Poll::Pending`]: the transport said `Pending` to that context, so a waker is armed.
+    // Each call has one closure of its own, and moving its result costs more than the rest of this.
+    #[inline(always)]
     pub fn poll<T>(
         &mut self,
         side: Side,
@@ -77,6 +79,7 @@ impl Wake for Both {
 ///
 /// # Errors
 /// Those of the transport.
+#[inline]
 pub fn blocking<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
     match poll {
         Poll::Pending => Err(ErrorKind::WouldBlock.into()),
