@@ -8,8 +8,7 @@ use starttls_core::rustls;
 ///
 /// ```no_run
 /// # use starttls_stream::rustls;
-/// # fn load() -> Result<rustls::sign::CertifiedKey, rustls::Error> { unimplemented!() }
-/// # fn f() -> Result<(), rustls::Error> {
+/// # fn f(load: impl Fn() -> Result<rustls::sign::CertifiedKey, rustls::Error>) -> Result<(), rustls::Error> {
 /// use std::sync::Arc;
 /// use rustls::ServerConfig;
 /// use starttls_stream::ReplaceableCertificate;
