@@ -102,7 +102,7 @@ fn openssl_hashes_the_certificates_as_the_vectors_say() {
                 "{name}: {said}"
             );
         }
-        let der = Command::new("openssl")
+        let mut der = Command::new("openssl")
             .args(["x509", "-outform", "DER", "-in"])
             .arg(&pem)
             .stdout(Stdio::piped())
@@ -110,9 +110,10 @@ fn openssl_hashes_the_certificates_as_the_vectors_say() {
             .expect("openssl");
         let hashed = Command::new("openssl")
             .args(["dgst", "-r", &format!("-{digest}")])
-            .stdin(der.stdout.expect("piped"))
+            .stdin(der.stdout.take().expect("piped"))
             .output()
             .expect("openssl");
+        assert!(der.wait().expect("openssl").success(), "{name}");
         let said = String::from_utf8_lossy(&hashed.stdout).into_owned();
         assert!(said.starts_with(hash), "{name}: {said}");
     }
