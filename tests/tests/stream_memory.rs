@@ -55,6 +55,7 @@ fn halves_hold_little_while_nothing_comes() {
         let stats = Region::new(ALLOCATOR).initial();
         stats.bytes_allocated - stats.bytes_deallocated
     };
+    let before = held();
     thread::scope(|scope| {
         scope.spawn(|| there.write_all(&bulk).unwrap());
         let mut received = vec![0; LENGTH];
@@ -63,10 +64,10 @@ fn halves_hold_little_while_nothing_comes() {
     });
     there.flush().unwrap();
     thread::scope(|scope| {
-        let bulky = held();
         let waiting = scope.spawn(|| reader.read_exact(&mut [0]).unwrap());
-        // What was needed for the bulk is let go by whoever waits for more; the watchdog ends this if it is not.
-        while held() + 40 * 1024 > bulky {
+        // What was needed for the bulk is let go by whoever waits for more. What two threads keep to lend to all their connections is no connection's,
+        // and is at most 84 KiB each; with the 64 KiB of a half on top the watchdog would end this.
+        while held() > before + 2 * 84 * 1024 + 8 * 1024 {
             thread::yield_now();
         }
         there.write_all(b"x").unwrap();
