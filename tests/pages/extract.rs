@@ -1,7 +1,7 @@
 /// The code of a page.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
-    /// Everything in its `toml` blocks.
+    /// Everything in its `toml` blocks that have a `[dependencies]` or the like.
     pub(crate) dependencies: String,
     /// Its `rust` blocks.
     pub(crate) blocks: Vec<Block>,
@@ -59,7 +59,8 @@ impl Page {
     fn close(&mut self, line: usize, language: &str, code: String) -> Result<(), String> {
         let words: Vec<&str> = language.split(',').map(str::trim).collect();
         match words.first().copied().unwrap_or_default() {
-            "toml" => self.dependencies += &code,
+            // A line alone shows another choice.
+            "toml" if code.contains("dependencies]") => self.dependencies += &code,
             "rust" => {
                 if code
                     .lines()
