@@ -6,7 +6,7 @@ use starttls_core::rustls::pki_types::PrivateKeyDer;
 use starttls_core::rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection,
 };
-use starttls_core::{Error, Negotiator, Phase, Plain, Progress};
+use starttls_core::{Boundary, Error, Negotiator, Phase, Plain, Progress};
 use starttls_protocols::registry::{ClientOptions, Protocol, ServerOptions};
 
 static CONFIGS: LazyLock<(Arc<ClientConfig>, Arc<ServerConfig>)> = LazyLock::new(|| {
@@ -121,12 +121,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Plaintext where TLS must begin is noticed by the negotiator or behind it, as it comes; nothing else depends on the cuts.
-    pub fn is_unread(&self) -> bool {
-        match &self.progress {
-            Err(Error::UnreadPlaintext { .. }) => true,
-            Ok(Progress::Done(starttls_core::Boundary::Exact)) => self.left > 0,
-            _ => false,
-        }
+    /// It went ahead, and bytes are left that came without a go-ahead.
+    pub fn went_ahead(&self) -> bool {
+        self.left > 0 && matches!(self.progress, Ok(Progress::Done(Boundary::Exact)))
+    }
+
+    /// The negotiator itself has seen what must not be behind the boundary: an injection, or a server that changes its mind behind its greeting.
+    pub fn held_back(&self) -> bool {
+        matches!(
+            self.progress,
+            Err(Error::UnreadPlaintext { .. } | Error::Goodbye(_))
+        )
     }
 }
